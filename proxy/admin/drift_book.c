@@ -108,8 +108,7 @@ static void describe(struct drift_item *item, struct drift_key key)
         item->follows = figure->follows;
         item->least_effect = figure->least_effect;
     } else {
-        size_t length = strlen(item->name);
-        bool bytes = length > 6 && strcmp(item->name + length - 6, "_bytes") == 0;
+        bool bytes = strcmp(unit_of(item->name), "bytes") == 0;
         item->resource = words != NULL ? words->resource : RESOURCE_CONFIGURATION;
         item->follows = words != NULL ? words->follows : FOLLOWS_LOAD;
         item->least_effect = bytes ? 256 * 1024 : 8;

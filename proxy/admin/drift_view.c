@@ -81,6 +81,7 @@ static void write_figure(struct json *json, const struct drift_book *book,
     uint64_t last_tick = item->history.last_tick, since_tick = item->drift.since_tick;
     json_open(json, NULL, '{');
     json_text(json, "figure", item->name);
+    json_text(json, "unit", unit_of(item->name));
     json_text(json, "detail", item->detail[0] != '\0' ? item->detail : NULL);
     json_text(json, "state",
               item->follows == FOLLOWS_FULL ? "not judged" : drift_state_name(item->drift.state));

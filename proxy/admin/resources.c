@@ -1,6 +1,7 @@
 /* The tables of resources. */
 #include "proxy/admin/resources.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -22,4 +23,21 @@ const struct bound_words *bound_words_of(const char *name)
         }
     }
     return NULL;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t bytes = strlen(text), end_bytes = strlen(end);
+    return bytes >= end_bytes && strcmp(text + bytes - end_bytes, end) == 0;
+}
+
+const char *unit_of(const char *name)
+{
+    static const char *const units[] = {"bytes", "per_second", "seconds", "share"};
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        if (ends_with(name, units[i])) {
+            return units[i];
+        }
+    }
+    return "count";
 }

@@ -130,6 +130,9 @@ struct bound_words {
 /* NULL: the bound has no row. */
 const struct bound_words *bound_words_of(const char *name);
 
+/* What a bound or figure of this name is counted in: "bytes", "seconds", "per_second", "share", else "count". */
+const char *unit_of(const char *name);
+
 struct figure_words {
     const char *name;
     enum resource resource;

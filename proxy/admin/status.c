@@ -10,6 +10,7 @@
 #include "proxy/admin/drift_view.h"
 #include "proxy/admin/json.h"
 #include "proxy/admin/maintenance_view.h"
+#include "proxy/admin/resources.h"
 #include "proxy/policy/admission.h"
 #include "proxy/policy/policy.h"
 #include "proxy/policy/shards.h"
@@ -325,6 +326,7 @@ static void write_bound(struct json *json, const struct drift_book *book, const 
     json_open(json, NULL, '{');
     json_text(json, "name", bound->name);
     json_text(json, "detail", bound->detail);
+    json_text(json, "unit", unit_of(bound->name));
     json_uint(json, "limit", limit);
     json_uint(json, "used", used);
     json_uint(json, "peak", bound_peak(bound));

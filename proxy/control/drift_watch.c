@@ -42,20 +42,15 @@ static void describe_time(double ms, char *text, size_t bytes)
     }
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t bytes = strlen(text), end_bytes = strlen(end);
-    return bytes >= end_bytes && strcmp(text + bytes - end_bytes, end) == 0;
-}
-
 /* "12.5 MiB", "340 ms", "0.02", "340". */
 static void describe_value(const struct drift_item *item, double value, char text[32])
 {
+    const char *unit = unit_of(item->name);
     if (!isfinite(value)) {
         snprintf(text, 32, "none");
-    } else if (ends_with(item->name, "_bytes")) {
+    } else if (strcmp(unit, "bytes") == 0) {
         snprintf(text, 32, "%.1f MiB", value / 1048576);
-    } else if (ends_with(item->name, "_seconds")) {
+    } else if (strcmp(unit, "seconds") == 0) {
         snprintf(text, 32, "%.1f ms", value * 1e3);
     } else {
         snprintf(text, 32, fabs(value) >= 100 ? "%.0f" : "%.3g", value);

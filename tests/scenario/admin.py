@@ -144,9 +144,11 @@ def pages(s):
         check(proxy.reload({}), "the good file was rejected")
         status = proxy.admin_json("/status")
         check_equal((status["generation"], status["reloads"]["ok"], status["reloads"]["failed"]), (2, 1, 1), "reloads")
-    with s.case("/resources lists the bounds with limit, used and peak"):
+    with s.case("/resources lists the bounds with unit, limit, used, peak, slope and time left"):
         for row in proxy.admin_json("/resources")["bounds"]:
-            check({"name", "limit", "used", "peak"} <= set(row), f"{row}")
+            check({"name", "unit", "limit", "used", "peak", "slope_per_hour", "left_s"} <= set(row), f"{row}")
+            check_equal(row["unit"], "bytes" if row["name"].endswith("_bytes") else "count", f"unit of {row['name']}")
+            check(row["used"] <= row["peak"], f"{row}")
     with s.case("what a client sends does not break the JSON"):
         with proxy.client() as client:
             client.request("GET", "/%22\"\\\xff", host="quote\"d")

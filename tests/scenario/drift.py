@@ -106,6 +106,9 @@ def healthy(s):
             if step == 2:
                 origins[1].refuse()
             time.sleep(20 * TICK_S)  # a third of a window
+    units = {name: each["unit"] for (name, _), each in drift_figures(proxy).items()}
+    check_equal([units[name] for name in ("resident_bytes", "threads", "error_share", "requests_per_second", "upstream_p99_seconds")],
+                ["bytes", "count", "share", "per_second", "seconds"], "units")
     grown = {name: each for name, each in drift_figures(proxy).items() if each["state"] == "drifting"}
     check_equal(grown, {}, "what drifts")
     check("drift:" not in proxy.log(), "the log says that something drifts")

@@ -254,6 +254,9 @@ def torn_lines(s):
     eventually(lambda: sum(read_file(file).count("\n") for file in files()) >= 20000 -
                proxy.metric("evenkeel_log_dropped_total", log="access"), "each request has its line")
     check(len(files()) > 50, f"{len(files())} files are too few to tell")
+    with s.case("each file is closed before the next is opened"):
+        held = [path for path in proxy.open_files() if "access.log" in path]
+        check_equal(held, [path], "open files of the log")
     for file in files():
         text = read_file(file)
         check(text.endswith("\n") or not text, f"{file} ends in a line")

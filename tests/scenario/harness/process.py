@@ -103,6 +103,10 @@ class Process:
         aside = {f"socket:[{row[9]}]" for row in self._tcp_rows(links) if _address(row[2]) == besides}
         return sum(link not in aside for link in links)
 
+    def open_files(self):
+        """The paths of what it has open and that has one, each as often as it is open."""
+        return [link for link in self._descriptors() if link.startswith("/")]
+
     def threads(self):
         return len(os.listdir(f"/proc/{self.pid}/task"))
 
