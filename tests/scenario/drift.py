@@ -1,5 +1,6 @@
 """What leaks is found with the time that is left, and nothing that is healthy is called a leak. A tick is 100 ms here instead of ten seconds."""
 
+import contextlib
 import os
 import threading
 import time
@@ -141,6 +142,36 @@ def capacity(s):
     check(abs(got["utilisation"] - got["answers_per_second"] / got["capacity_per_second"]) < 0.01, f"utilisation: {got}")
     check_equal(got["phase"], "linear", "phase")
     check_equal(proxy.metric("evenkeel_upstream_phase", upstream="app", phase="linear"), 1, "metric of the phase")
+
+
+@scenario("the service time creeps, and nobody is told before requests wait")
+def creeping_service(s):
+    places, before_s, after_s = 16, 0.4, 0.44
+    service = {"s": before_s}
+
+    def serve(connection, _):
+        time.sleep(service["s"])  # the service time that is to be measured
+        return connection.respond()
+
+    proxy = start_proxy(s, RawOrigin(s).on("/", serve),
+                        {"drift": {"interval": "500ms"}, "upstreams": {"app": {"limits": {"in_flight": places}}}})
+
+    def view():
+        return next(each["capacity"] for each in proxy.admin_json("/upstreams")["upstreams"])
+
+    with contextlib.ExitStack() as asking:
+        # As many as there are places, each busy for 0.8 of its time: none ever waits.
+        for _ in range(places):
+            asking.enter_context(Load(lambda: proxy.get("/"), 0.8 / before_s))
+        eventually(lambda: view()["utilisation"] > 0.7 and view()["capacity_per_second"] > 0.95 * places / before_s,
+                   lambda: f"the limit is nearly in use: {view()}", 20)
+        service["s"] = after_s
+        eventually(lambda: view()["capacity_per_second"] < 1.02 * places / after_s, lambda: f"what creeps is told: {view()}", 20)
+        time.sleep(1)  # answers of before are no part of a figure any more
+        # A busy machine makes answers slower, never faster: the highest figure is the true one.
+        seen = [view()["capacity_per_second"] for _ in range(5) if not time.sleep(0.25)]
+    check(max(seen) < 1.02 * places / after_s, f"capacities: {seen}")
+    check_equal(proxy.bound("upstream_queued", "app")["peak"], 0, "requests that waited")
 
 
 run()
