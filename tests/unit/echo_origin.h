@@ -73,7 +73,7 @@ static inline void origin_stop(struct origin *origin)
     pthread_join(origin->thread, NULL);
     close(origin->listener);
     for (int fd = 3; fd < 4096; fd++) {
-        struct sockaddr_in own;
+        struct sockaddr_in own = {.sin_port = 0};
         socklen_t length = sizeof own;
         if (getsockname(fd, (struct sockaddr *)&own, &length) == 0 &&
             ntohs(own.sin_port) == origin->port) {

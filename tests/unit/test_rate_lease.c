@@ -136,8 +136,10 @@ static unsigned step(struct sim *sim, struct sim_replica *replica)
     if (replica->dead) {
         return 0;
     }
-    for (replica->owed += replica->demand / 1e3; replica->owed >= 1; replica->owed--) {
+    replica->owed += replica->demand / 1e3;
+    while (replica->owed >= 1) {
         uint64_t wait_ms;
+        replica->owed -= 1;
         admitted += rate_leases_take(replica->leases, 0, false, sim->now_ms * MS_US, &wait_ms);
     }
     if (replica->answer_ms != 0 && sim->now_ms >= replica->answer_ms) {

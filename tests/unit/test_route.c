@@ -198,7 +198,7 @@ static void compare_some_requests(void)
                                         "/a/b/c/d/e", "/b?/a", "*"};
     char long_host[300];
     memset(long_host, 'x', sizeof long_host);
-    strcpy(long_host + sizeof long_host - sizeof ".a.example", ".a.example");
+    memcpy(long_host + sizeof long_host - sizeof ".a.example", ".a.example", sizeof ".a.example");
     for (unsigned i = 0; i < 100; i++) {
         char request[512];
         struct http_field fields[4];

@@ -80,6 +80,10 @@ struct lent {
 
 static void check_mark(const struct lent *lent, size_t bytes)
 {
+    if (lent->object == NULL) {
+        fail_msg("no object");
+        return;
+    }
     for (size_t i = 0; i < bytes; i++) {
         if (lent->object[i] != lent->mark) {
             fail_msg("byte %zu of an object was written through another", i);
