@@ -8,8 +8,6 @@
 #include "pool/dial.h"
 #include "pool/upkeep.h"
 
-#include "pool/upkeep.h"
-
 /* ---- a protocol of three leases a connection ---- */
 
 enum { CAPACITY = 3 };
