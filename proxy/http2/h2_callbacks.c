@@ -225,8 +225,9 @@ static int take_response(struct h2_session *session, struct h2_stream *stream, b
 
 /* The end of what is received. RFC 9113 8.1, 8.1.1: without a head, or with less than Content-Length says, it is malformed. */
 static int take_end(struct h2_session *session, struct h2_stream *stream,
-                    const struct payload *payload)
+                    const struct http_head *trailers)
 {
+    struct payload payload = h2_gather_take(session);
     bool whole =
         (stream->marks & H2_MARK_HEAD) &&
         (stream->expected_bytes == UINT64_MAX || stream->received_bytes == stream->expected_bytes);
@@ -236,7 +237,9 @@ static int take_end(struct h2_session *session, struct h2_stream *stream,
     h2_stream_end_received(stream);
     h2_abuse_credit(&session->abuse, H2_ABUSE_EMPTY_DATA, EMPTY_FOR_A_MESSAGE);
     if (!(stream->marks & H2_MARK_REFUSED)) {
-        session->events->payload(stream, payload);
+        payload.last = true;
+        payload.trailers = trailers;
+        session->events->payload(stream, &payload);
     }
     return 0;
 }
@@ -253,8 +256,7 @@ static int take_trailers(struct h2_session *session, struct h2_stream *stream, b
     if (result != H2_BLOCK_OK) {
         return refuse_block(session, stream->id, result);
     }
-    const struct payload end = {.last = true, .trailers = &head};
-    int taken = take_end(session, stream, &end);
+    int taken = take_end(session, stream, &head);
     h2_block_release(&session->block, session->env.bufs);
     return taken;
 }
@@ -347,6 +349,9 @@ static int on_begin_frame(nghttp2_session *frames, const nghttp2_frame_hd *head,
     struct h2_session *session = user_data;
     unsigned kind = abuse_of(session, head);
     (void)frames;
+    if (!h2_gather_goes_on(session, head)) {
+        h2_gather_tell(session);
+    }
     if (kind != H2_ABUSE_COUNT && !h2_session_charge(session, (enum h2_abuse_kind)kind)) {
         return h2_session_calm(session, (enum h2_abuse_kind)kind);
     }
@@ -359,6 +364,7 @@ static int on_data(nghttp2_session *frames, uint8_t flags, int32_t id, const uin
                    size_t length, void *user_data)
 {
     struct h2_session *session = user_data;
+    h2_gather_make_room(session, length);
     struct h2_stream *stream = h2_stream_of(frames, id);
     if (nghttp2_session_consume_connection(frames, length) != 0) {
         return NGHTTP2_ERR_CALLBACK_FAILURE;
@@ -369,19 +375,20 @@ static int on_data(nghttp2_session *frames, uint8_t flags, int32_t id, const uin
     session->frame.data_left -= (uint32_t)length;
     stream->received_bytes += length;
     if (stream->received_bytes > stream->expected_bytes || !(stream->marks & H2_MARK_HEAD)) {
+        h2_gather_forget(session, stream);
         return reset(session, id, H2_PROTOCOL_ERROR);
     }
     if (stream->marks & H2_MARK_REFUSED) {
         return 0;
     }
-    const struct iovec piece = {(void *)(uintptr_t)bytes, length};
-    bool last = (flags & NGHTTP2_FLAG_END_STREAM) && session->frame.data_left == 0;
-    const struct payload payload = {.iov = &piece, .count = 1, .last = last};
     stream->held_bytes += (uint32_t)length;
-    if (last) {
-        return take_end(session, stream, &payload);
+    h2_gather_add(session, stream, bytes, length);
+    if ((flags & NGHTTP2_FLAG_END_STREAM) && session->frame.data_left == 0) {
+        return take_end(session, stream, NULL);
     }
-    session->events->payload(stream, &payload);
+    if (h2_session_is_server(session)) { /* whose turn may end behind any frame */
+        h2_gather_tell(session);
+    }
     return 0;
 }
 
@@ -402,8 +409,7 @@ static int take_data_frame(struct h2_session *session, const nghttp2_frame *fram
     if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM) || told) {
         return 0;
     }
-    const struct payload end = {.last = true};
-    return take_end(session, stream, &end);
+    return take_end(session, stream, NULL);
 }
 
 /* ---- other frames ---- */

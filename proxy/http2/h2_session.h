@@ -124,8 +124,8 @@ struct h2_events {
 
     /* ---- both ---- */
 
-    /* Payload (valid during the call), or the end with or without trailers. Its receiver calls h2_stream_taken() as soon as it
-       has passed bytes on, within the call or later. */
+    /* Payload (valid during the call; of a response maybe that of several frames), or the end with or without trailers. Its receiver calls
+       h2_stream_taken() as soon as it has passed bytes on, within the call or later. */
     void (*payload)(struct h2_stream *stream, const struct payload *payload);
     /* What was given of the stream has been put into frames: more may be given. */
     void (*drained)(struct h2_stream *stream);

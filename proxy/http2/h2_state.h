@@ -54,10 +54,21 @@ struct h2_incoming {
     uint32_t data_left;      /* of a DATA frame */
     uint32_t unpacked_bytes; /* of field blocks, that the turn has not paid for */
     struct h2_watch watch;
+    struct h2_run *run; /* within h2_session_take(), else NULL */
     bool
         cut_short; /* more than a turn had arrived: what waits for the next one pays no budget back meanwhile */
     bool prioritised; /* the client has said something of priorities (RFC 9218) */
     bool data_begun;  /* nghttp2 knew the stream of the DATA frame that has just begun */
+};
+
+/* Payload of one stream that has arrived and is not told yet: it lies in the bytes that h2_session_take() was given. */
+#define H2_RUN_PIECES 16
+#define H2_RUN_BYTES (62u * 1024)
+struct h2_run {
+    struct h2_stream *stream;
+    uint32_t count;
+    uint32_t bytes;
+    struct iovec pieces[H2_RUN_PIECES];
 };
 
 struct h2_session {
@@ -125,6 +136,21 @@ void h2_flow_wake(struct h2_stream *stream);
 void h2_flow_wake_all(struct h2_session *session);
 /* Drops what the stream was given. */
 void h2_flow_drop(struct h2_stream *stream);
+
+/* ---- h2_gather.c: within h2_session_take() ---- */
+
+/* Whether a frame with this header can be told together with what has been gathered. */
+bool h2_gather_goes_on(const struct h2_session *session, const nghttp2_frame_hd *head);
+/* Tells what was gathered if so many bytes would be too much with it. */
+void h2_gather_make_room(struct h2_session *session, size_t bytes);
+/* Payload of the stream to which all belongs that has been gathered. */
+void h2_gather_add(struct h2_session *session, struct h2_stream *stream, const uint8_t *bytes,
+                   size_t length);
+/* What was gathered, to be told before anything else is. */
+struct payload h2_gather_take(struct h2_session *session);
+void h2_gather_tell(struct h2_session *session);
+/* Drops what was gathered of the stream. */
+void h2_gather_forget(struct h2_session *session, const struct h2_stream *stream);
 
 /* ---- h2_stream.c ---- */
 

@@ -47,6 +47,7 @@ void h2_stream_forget(struct h2_stream *stream)
 {
     struct h2_session *session = stream->session;
     h2_flow_drop(stream);
+    h2_gather_forget(session, stream);
     TAILQ_REMOVE(&session->streams, stream, siblings);
     session->streams_count--;
     stream->session = NULL;

@@ -183,6 +183,7 @@ size_t h2_session_take_turn(struct h2_session *session, const char *bytes, size_
 {
     size_t taken = 0;
     unsigned cost = 0;
+    struct h2_run run;
     if (session->over != NULL) {
         return length;
     }
@@ -190,11 +191,15 @@ size_t h2_session_take_turn(struct h2_session *session, const char *bytes, size_
         h2_abuse_resume(&session->abuse, now_ms);
     }
     session->now_ms = now_ms;
+    run.count = run.bytes = 0;
+    session->frame.run = &run;
     session->inside = true;
     while (taken < length && session->over == NULL && cost < TURN_COST) {
         taken += take_some(session, bytes + taken, length - taken, &cost);
     }
+    h2_gather_tell(session);
     session->inside = false;
+    session->frame.run = NULL;
     session->frame.cut_short = taken < length;
     if (session->over == NULL && is_unread(session)) {
         h2_session_calm(session, H2_ABUSE_UNREAD);

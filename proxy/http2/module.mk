@@ -5,6 +5,7 @@ libproxy_a_SOURCES += \
 	%D%/h2_encode.c %D%/h2_encode.h \
 	%D%/h2_error.c %D%/h2_error.h \
 	%D%/h2_flow.c \
+	%D%/h2_gather.c \
 	%D%/h2_head.c %D%/h2_head.h \
 	%D%/h2_memo.c %D%/h2_memo.h \
 	%D%/h2_memory.c %D%/h2_memory.h \

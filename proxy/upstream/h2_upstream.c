@@ -11,6 +11,7 @@
 
 /* The most that is passed on before other connections get their turn. */
 #define TURN_BYTES (64u * 1024)
+#define FRAME_MOST_BYTES 16384u /* RFC 9113 4.2: SETTINGS_MAX_FRAME_SIZE, which is not changed */
 
 static const struct upstream_ops h2_upstream_ops;
 
@@ -211,6 +212,13 @@ static bool keep(struct h2_upstream *upstream, const struct payload *payload)
     return (payload->trailers == NULL) == (upstream->trailers == NULL);
 }
 
+/* As much as the other side takes, or a frame more than that. */
+static bool is_taken(const struct upstream_side *side, const struct payload *payload)
+{
+    size_t room = side->events->room(side->owner), bytes = payload_bytes(payload);
+    return room > 0 && (bytes <= room || bytes <= FRAME_MOST_BYTES);
+}
+
 void h2_upstream_on_payload(struct h2_stream *stream, const struct payload *payload)
 {
     struct h2_upstream *upstream = upstream_of_stream(stream);
@@ -218,7 +226,7 @@ void h2_upstream_on_payload(struct h2_stream *stream, const struct payload *payl
     if (payload->last) {
         upstream->state = H2_UPSTREAM_WHOLE;
     }
-    if (upstream->in == NULL && side->events->room(side->owner) > 0) {
+    if (upstream->in == NULL && is_taken(side, payload)) {
         (void)pass(upstream, payload);
     } else if (payload->count == 0 && payload->trailers == NULL) {
         run_later(upstream); /* the end, behind what is kept */

@@ -32,11 +32,12 @@ struct rig_side {
     unsigned pulls_wanted;
     char *much; /* RIG_MUCH_BYTES, for what is pulled as soon as there is much; NULL: nothing is */
     size_t much_bytes;
-    uint64_t payload_bytes; /* received by all streams */
-    uint32_t payload_hash;  /* rig_hash() of them, in the order in which they came */
-    bool keeps;             /* payload is not taken */
-    bool silent;            /* drained is not written down */
-    bool refuses;           /* no stream for a request */
+    uint64_t payload_bytes;  /* received by all streams */
+    unsigned payloads_count; /* events */
+    uint32_t payload_hash;   /* rig_hash() of them, in the order in which they came */
+    bool keeps;              /* payload is not taken */
+    bool silent;             /* drained is not written down */
+    bool refuses;            /* no stream for a request */
     bool over;
     char told[RIG_TOLD_BYTES];
     size_t told_bytes;
@@ -157,13 +158,15 @@ static void rig_payload(struct h2_stream *stream, const struct payload *payload)
     struct rig_stream *of = container_of(stream, struct rig_stream, stream);
     size_t bytes = payload_bytes(payload);
     side->payload_bytes += bytes;
+    side->payloads_count++;
     for (size_t i = 0; i < payload->count; i++) {
         side->payload_hash =
             rig_hash(side->payload_hash, payload->iov[i].iov_base, payload->iov[i].iov_len);
     }
-    if (stream->received_bytes < sizeof of->text) {
-        memcpy(of->text + stream->received_bytes - bytes, bytes > 0 ? payload->iov[0].iov_base : "",
-               bytes);
+    char *text = of->text + stream->received_bytes - bytes;
+    for (size_t i = 0; i < payload->count && stream->received_bytes < sizeof of->text; i++) {
+        memcpy(text, payload->iov[i].iov_base, payload->iov[i].iov_len);
+        text += payload->iov[i].iov_len;
     }
     if (payload->last) {
         rig_tell(side, "%u payload %llu %s\n", rig_number(stream),

@@ -118,6 +118,35 @@ static void payload_of_several_pieces_is_sent_from_them_and_the_rest_is_kept(voi
     rig_end(&rig);
 }
 
+/* A frame each of two streams between others: nothing is told of the wrong one, or twice. */
+static void payload_of_a_response_is_told_once_for_frames_that_follow_each_other(void **state)
+{
+    static char bytes[20000];
+    (void)state;
+    begin();
+    for (unsigned i = 0; i < 2; i++) {
+        rig_open(&rig, GET, true);
+        rig_pump(&rig);
+        rig_answer(served(i), OK, false);
+    }
+    rig_pump(&rig);
+    ignore_told(&rig.client);
+    ignore_told(&rig.server);
+    assert_int_equal(rig_give(served(0), bytes, sizeof bytes, false), SINK_OPEN);
+    rig_move(&rig, &rig.server, &rig.client);
+    assert_int_equal(rig.client.payloads_count, 1);
+    assert_int_equal(rig.client.payload_bytes, sizeof bytes);
+    assert_int_equal(rig_give(served(1), "hello", 5, false), SINK_OPEN);
+    assert_int_equal(rig_give(served(0), bytes, 1, true), SINK_OPEN);
+    rig_move(&rig, &rig.server, &rig.client);
+    assert_int_equal(rig_give(served(1), "", 0, true), SINK_OPEN);
+    rig_pump(&rig);
+    assert_int_equal(rig.client.payloads_count, 4);
+    assert_told(&rig.client, "0 payload 20001 \n0 closed NO_ERROR\n"
+                             "1 payload 5 hello\n1 closed NO_ERROR\n");
+    rig_end(&rig);
+}
+
 /* Its owner hears of the end within the call, and gets no answer that asks for `drained`. */
 static void a_stream_may_end_while_its_payload_is_given(void **state)
 {
@@ -488,6 +517,7 @@ int main(void)
         cmocka_unit_test(payload_and_trailers_go_both_ways),
         cmocka_unit_test(much_payload_is_sent_while_it_is_given),
         cmocka_unit_test(payload_of_several_pieces_is_sent_from_them_and_the_rest_is_kept),
+        cmocka_unit_test(payload_of_a_response_is_told_once_for_frames_that_follow_each_other),
         cmocka_unit_test(a_stream_may_end_while_its_payload_is_given),
         cmocka_unit_test(payload_without_a_head_is_malformed),
         cmocka_unit_test(a_response_that_is_only_a_head_ends_its_stream),

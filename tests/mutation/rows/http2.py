@@ -115,4 +115,7 @@ ROWS = (
     Row("what is not sent of lent payload is not copied", "proxy/http2/h2_flow.c",
         "    if (!keep_lent(stream)) {", "    stream->lent = NULL;\n    if (false && !keep_lent(stream)) {",
         "unit/test_h2_session", "responses to clients with small windows are never whole"),
+    Row("payload of one stream is told of the next one", "proxy/http2/h2_callbacks.c",
+        "    if (!h2_gather_goes_on(session, head)) {", "    if (false) {",
+        "unit/test_h2_session", "a response carries bytes of another one"),
 )
