@@ -181,14 +181,21 @@ static void write_next(struct scrape *scrape)
     }
 }
 
+static void take_edges(struct scrape *scrape, const struct admin_settings *settings)
+{
+    scrape->edges_count = settings->buckets_count;
+    for (size_t i = 0; i < settings->buckets_count; i++) {
+        scrape->edges_us[i] = settings->buckets_us[i];
+    }
+}
+
 static bool write_metrics(struct page *page)
 {
     struct scrape *scrape = &page->scrape;
     scrape->overview = page->overview;
     if (scrape->began_us == 0) {
         scrape->began_us = loop_clock_now_us();
-        scrape->edges_us = page->overview->settings->admin.buckets_us;
-        scrape->edges_count = page->overview->settings->admin.buckets_count;
+        take_edges(scrape, &page->overview->settings->admin);
         scrape->only = page->only[0] != '\0' ? page->only : NULL;
         scrape->shortened = scrape->only == NULL ? shortened(page->overview) : 0;
         pools_publish(page->overview->pools);

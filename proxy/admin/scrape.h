@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "conf/admin_settings.h"
 #include "proxy/admin/metric.h"
 #include "proxy/admin/overview.h"
 #include "steady/histogram.h"
@@ -24,8 +25,9 @@ struct scrape {
     struct evbuffer *out;
     const struct overview *overview;
     uint64_t began_us;
-    const char *only;         /* only this upstream; NULL: the whole page */
-    const uint64_t *edges_us; /* upper edges of buckets, ascending */
+    const char *only; /* only this upstream; NULL: the whole page */
+    /* upper edges of buckets, ascending; copied, since a reload frees the settings while a page is written in slices */
+    uint64_t edges_us[METRICS_BUCKETS_MOST];
     size_t edges_count;
     /* one bit for each group: there are too many series, so only the kept metrics are written */
     uint32_t shortened;

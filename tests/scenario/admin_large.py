@@ -1,9 +1,10 @@
 """The pages of the admin listener with a thousand upstreams: whole, bounded in size and work, and in nobody's way."""
 
 import json
+import re
 import socket
 
-from harness import RawOrigin, check, check_equal, eventually, promtool, run, scenario, start_proxy
+from harness import RawOrigin, beside, check, check_equal, eventually, promtool, run, scenario, start_proxy
 
 UPSTREAMS = 1000
 # What it takes now is a twentieth of this; a walk over all endpoints for each upstream took ten times as much.
@@ -57,6 +58,27 @@ def metrics(s):
     with s.case("series stay once they are there"):
         before = set(found) - {"evenkeel_metric_series"}
         check(before <= set(proxy.metrics()), f"gone: {sorted(before - set(proxy.metrics()))[:5]}")
+
+
+def edges_of(page):
+    """The edges of buckets, as each histogram of the page has them."""
+    edges = {}
+    for name, edge in re.findall(r'^(\w+_bucket{.*)le="([^"]*)"', page.decode(), re.M):
+        edges.setdefault(name, []).append(edge)
+    return set(map(tuple, edges.values()))
+
+
+@scenario("a reload frees what a page that is being written still needs", within=90)
+def reload_meanwhile(s):
+    proxy = large_proxy(s, 400)  # of more, histograms are left out
+    proxy.get("/7/")
+    eventually(lambda: edges_of(proxy.admin("/metrics")[1]), "there are histograms")
+    pages = []
+    for edges in (["1ms"], ["2ms", "3ms"]) * 3:
+        with beside(3, lambda _: pages.extend(proxy.admin("/metrics")[1] for _ in range(3))):
+            check(proxy.reload({"metrics": {"buckets": edges}}), "the reload was rejected")
+    for page in pages:
+        check_equal(len(edges_of(page)), 1, f"kinds of edges on a page: {edges_of(page)}")
 
 
 @scenario("the work for a page grows with the square of the number of upstreams")

@@ -24,6 +24,13 @@ struct play {
     uint64_t begun_tick; /* the first time */
 };
 
+/* The same plays each time, since a rule about noise is wrong once in many; EVENKEEL_SEED or EVENKEEL_PLAYS asks for others. */
+static inline uint64_t play_first_seed(void)
+{
+    bool others = getenv("EVENKEEL_SEED") != NULL || getenv("EVENKEEL_PLAYS") != NULL;
+    return others ? unit_seed() >> 16 : 20261130;
+}
+
 static inline void play_begin(struct play *play, uint64_t seed)
 {
     memset(play, 0, sizeof *play);
