@@ -216,8 +216,8 @@ static void a_count_is_whole_to_its_last_digit(void **state)
 static void buckets_are_cumulative_and_end_with_all(void **state)
 {
     (void)state;
-    static const uint64_t edges_us[] = {500, 2500, 60000000};
-    struct scrape scrape = {.out = evbuffer_new(), .edges_us = edges_us, .edges_count = 3};
+    struct scrape scrape = {
+        .out = evbuffer_new(), .edges_us = {500, 2500, 60000000}, .edges_count = 3};
     struct histogram histogram = {.sum = 0};
     const struct series series = {&scrape, &took, {"all"}};
     histogram_record(&histogram, 300);
