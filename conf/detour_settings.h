@@ -15,7 +15,8 @@
 /* Requests are answered 503, but those of some clients. */
 struct maintenance_settings {
     bool enabled;
-    const char *file; /* as long as it is there; "": none */
+    const char *file;    /* as long as it is there; "": none */
+    bool file_was_there; /* when the settings were read */
     uint64_t retry_after_ms;
     struct address_prefix *allow;
     size_t allow_count;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "conf/check.h"
 #include "conf/follow.h"
@@ -353,6 +354,27 @@ static void take_section(struct loading *loading, const struct schema_section *s
     }
 }
 
+/* What is closed is known before the first request, and a disk that hangs is met by whoever loads. */
+static void look_for(const struct loading *loading, struct maintenance_settings *maintenance)
+{
+    if (maintenance->file[0] != '\0') {
+        reading_tell(loading->reading, maintenance->file);
+        maintenance->file_was_there = access(maintenance->file, F_OK) == 0;
+        reading_tell(loading->reading, NULL);
+    }
+}
+
+static void look_for_maintenance(const struct loading *loading)
+{
+    const struct settings *settings = loading->settings;
+    for (size_t i = 0; i < settings->upstream_count; i++) {
+        look_for(loading, &settings->upstreams[i].maintenance);
+    }
+    for (size_t i = 0; i < settings->route_count; i++) {
+        look_for(loading, &settings->routes[i].maintenance);
+    }
+}
+
 static void take_everything(struct loading *loading)
 {
     for (const struct schema_section *section = schema_sections; section->name != NULL; section++) {
@@ -366,6 +388,9 @@ static void take_everything(struct loading *loading)
     uint64_t workers = loading->settings->worker_setting_count;
     loading->settings->worker_count = workers > 0 ? (unsigned)workers : budget_processors("");
     check_settings(loading);
+    if (loading->messages->error_count == 0 && !loading->arena.failed) {
+        look_for_maintenance(loading);
+    }
 }
 
 /* ---- files ---- */

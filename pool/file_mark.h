@@ -17,6 +17,11 @@ struct file_mark {
     struct timespec changed;
 };
 
+static inline bool file_mark_there(const struct file_mark *mark)
+{
+    return mark->inode != 0;
+}
+
 /* Whether the file is another one than the mark says, or changed; the mark follows. */
 static inline bool file_mark_moved(struct file_mark *mark, const char *path)
 {

@@ -207,7 +207,7 @@ static void control_admin_said(const struct operator_word *word, void *owner)
     struct control *control = owner;
     operator_words_here(control, word);
     fleet_say(control->replica.fleet, word);
-    maintenance_watch_look(owner);
+    maintenance_watch_apply(control);
     warm_save_if_ready(owner);
     upgrade_on_word(owner);
 }
@@ -430,7 +430,7 @@ static void control_stop(struct control *control)
     admin_free(&control->admin);
     names_stop(control);
     reload_free(control);
-    maintenance_free(&control->generations.maintenance.words);
+    maintenance_watch_free(control);
     operator_book_release(&control->replica.said);
     pools_free(&control->pools);
     tls_scratch_free(&control->probe.scratch);

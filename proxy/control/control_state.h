@@ -81,9 +81,10 @@ struct control_limits {
     uint64_t memory_budget_bytes;
 };
 
-/* What the operator has closed, and when it was last looked for files that say so. */
+/* What the operator has closed, and the files that close something. */
 struct control_maintenance {
     struct maintenance *words;
+    struct watched_files *files; /* of the present generation; NULL: none, or no memory */
     uint64_t looked_ms;
 };
 

@@ -4,9 +4,12 @@
 #include <string.h>
 
 #include "proxy/control/control_state.h"
+#include "proxy/control/watched_files.h"
 #include "proxy/policy/maintenance.h"
 
 #define WATCH_MS 1000
+
+/* ---- what is closed ---- */
 
 static void on_changed(enum maintenance_of of, const char *name, unsigned why,
                        const struct maintenance_word *word, void *owner)
@@ -28,11 +31,19 @@ static void on_changed(enum maintenance_of of, const char *name, unsigned why,
               word != NULL ? word->reason : "");
 }
 
-void maintenance_watch_look(struct control *control)
+static bool is_there(const struct maintenance_settings *settings, void *owner)
 {
-    control->generations.maintenance.looked_ms = control_now_ms();
-    if (!maintenance_look(control->generations.maintenance.words, control->generations.present,
-                          on_changed, control)) {
+    const struct control *control = owner;
+    const struct watched_file *file =
+        watched_files_find(control->generations.maintenance.files, settings->file);
+    return file != NULL ? file->there : settings->file_was_there;
+}
+
+void maintenance_watch_apply(struct control *control)
+{
+    const struct maintenance_env env = {is_there, on_changed, control};
+    if (!maintenance_apply(control->generations.maintenance.words, control->generations.present,
+                           &env)) {
         log_error(control->log, "maintenance: no memory to look for it");
     }
 }
@@ -59,10 +70,93 @@ void maintenance_watch_forget(struct control *control)
     }
 }
 
+/* ---- files ---- */
+
+static void on_looked(void *owner)
+{
+    struct control *control = owner;
+    if (control->generations.present != NULL) {
+        maintenance_watch_apply(control);
+    }
+}
+
+/* What the last generation's look has found is newer than what its successor's load has. */
+static bool add_file(struct watched_files *files, const struct watched_files *before,
+                     const struct maintenance_settings *settings)
+{
+    if (settings->file[0] == '\0') {
+        return true;
+    }
+    struct watched_file *file = watched_files_add(files, settings->file);
+    if (file != NULL) {
+        const struct watched_file *known = watched_files_find(before, settings->file);
+        file->there = known != NULL ? known->there : settings->file_was_there;
+    }
+    return file != NULL;
+}
+
+static struct watched_files *files_of(const struct settings *settings,
+                                      const struct watched_files *before)
+{
+    struct watched_files *files =
+        watched_files_create(settings->upstream_count + settings->route_count);
+    bool whole = files != NULL;
+    for (size_t i = 0; whole && i < settings->upstream_count; i++) {
+        whole = add_file(files, before, &settings->upstreams[i].maintenance);
+    }
+    for (size_t i = 0; whole && i < settings->route_count; i++) {
+        whole = add_file(files, before, &settings->routes[i].maintenance);
+    }
+    if (!whole) {
+        watched_files_free(&files);
+    }
+    return files;
+}
+
+void maintenance_watch_follow(struct control *control)
+{
+    struct control_maintenance *maintenance = &control->generations.maintenance;
+    struct watched_files *files =
+        files_of(control->generations.present->settings, maintenance->files);
+    if (files == NULL) {
+        log_error(control->log, "maintenance: no memory to look for its files");
+    } else {
+        watched_files_on_quiet(files, on_looked, control);
+    }
+    watched_files_free(&maintenance->files);
+    maintenance->files = files;
+}
+
+static void tell_hanging(struct control *control)
+{
+    const struct watched_group *group;
+    while ((group = watched_files_turned(control->generations.maintenance.files,
+                                         control_now_ms())) != NULL) {
+        log_write(control->log, group->told ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO,
+                  "maintenance: %s: %s", group->first->path,
+                  group->told ? "its disk hangs: what was last known of it holds"
+                              : "its disk answers again");
+    }
+}
+
+/* What is known of files whose disk answers is taken even while that of others hangs, when nothing is ever quiet. */
 void maintenance_watch_housekeeping(struct control *control)
 {
-    if (control->generations.present != NULL &&
-        control_now_ms() - control->generations.maintenance.looked_ms >= WATCH_MS) {
-        maintenance_watch_look(control);
+    struct control_maintenance *maintenance = &control->generations.maintenance;
+    uint64_t now_ms = control_now_ms();
+    if (maintenance->files == NULL || now_ms - maintenance->looked_ms < WATCH_MS) {
+        return;
     }
+    maintenance->looked_ms = now_ms;
+    if (watched_files_busy(maintenance->files) != NULL) {
+        maintenance_watch_apply(control);
+    }
+    watched_files_look(maintenance->files, control->workers.files, control->loop.mailbox, now_ms);
+    tell_hanging(control);
+}
+
+void maintenance_watch_free(struct control *control)
+{
+    watched_files_free(&control->generations.maintenance.files);
+    maintenance_free(&control->generations.maintenance.words);
 }

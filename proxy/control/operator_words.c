@@ -59,6 +59,6 @@ bool operator_words_obey(struct control *control, const struct operator_word *wo
     }
     size_t count = operator_obey(word, control->pools, control->generations.maintenance.words);
     note(control, word, at);
-    maintenance_watch_look(control);
+    maintenance_watch_apply(control);
     return count > 0;
 }

@@ -60,6 +60,7 @@ static void reload_follow_files(struct control *control)
         tls_watch_free(&control->generations.watch);
         control->generations.watch = generation->watch;
         generation->watch = NULL;
+        maintenance_watch_follow(control);
     }
 }
 
@@ -70,7 +71,7 @@ static void reload_post(struct control *control)
     reload_follow_files(control);
     fleet_look_again(control->replica.fleet);
     upstream_set_use(control->pools, generation->upstreams);
-    maintenance_watch_look(control);
+    maintenance_watch_apply(control);
     for (size_t i = 0; i < generation->settings->route_count; i++) {
         admission_adopt(control->routes.leftovers, &generation->routes[i].admission,
                         generation->routes[i].settings);

@@ -15,8 +15,6 @@
 
 /* From a look at the files to the next. */
 #define WATCH_LOOK_MS 200
-/* A look that takes so long hangs: that is said, and a reload does not touch what is there. */
-#define WATCH_HANG_MS 2000
 /* Longest time that reading takes in one step; other work of the control thread waits for it. */
 #define WATCH_SLICE_MS 20
 /* A pair is written in two steps: what cannot be used is an error only if it stays so. */
@@ -283,8 +281,7 @@ static const char *known_to_hang(const struct control *control, const struct tls
     for (size_t i = 0; i < watch->ref_count; i++) {
         for (size_t other = 0; other < sizeof others / sizeof others[0]; other++) {
             if (others[other] != NULL &&
-                watched_files_hang(others[other]->files, watch->refs[i]->path, control_now_ms(),
-                                   WATCH_HANG_MS)) {
+                watched_files_hang(others[other]->files, watch->refs[i]->path, control_now_ms())) {
                 return watch->refs[i]->path;
             }
         }
@@ -319,11 +316,11 @@ bool tls_watch_waits(struct control *control, uint64_t *ret_until_ms)
     if (busy == NULL) {
         return false;
     }
-    if (watched_group_hangs(busy, control_now_ms(), WATCH_HANG_MS)) {
+    if (watched_group_hangs(busy, control_now_ms())) {
         watch->hanging = busy->first->path;
         return false;
     }
-    *ret_until_ms = busy->asked_ms + WATCH_HANG_MS;
+    *ret_until_ms = busy->asked_ms + WATCHED_HANG_MS;
     return true;
 }
 
@@ -395,18 +392,13 @@ struct tls_watch *tls_watch_take(struct control *control, struct settings *setti
 
 static void watch_tell_hanging(struct control *control)
 {
-    const struct watched_files *files = control->generations.watch->files;
-    uint64_t now_ms = control_now_ms();
-    for (unsigned i = 0; i < WATCHED_GROUPS; i++) {
-        struct watched_group *group = files->groups[i];
-        bool hangs = group != NULL && watched_group_hangs(group, now_ms, WATCH_HANG_MS);
-        if (group != NULL && group->told != hangs) {
-            group->told = hangs;
-            log_write(control->log, hangs ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "tls: %s: %s",
-                      group->first->path,
-                      hangs ? "its disk hangs: whether it has changed is not known"
-                            : "its disk answers again");
-        }
+    const struct watched_group *group;
+    while ((group = watched_files_turned(control->generations.watch->files, control_now_ms())) !=
+           NULL) {
+        log_write(control->log, group->told ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "tls: %s: %s",
+                  group->first->path,
+                  group->told ? "its disk hangs: whether it has changed is not known"
+                              : "its disk answers again");
     }
 }
 

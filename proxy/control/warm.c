@@ -106,7 +106,7 @@ static void save_maintenance(struct control *control, struct pack *pack)
 static size_t restore_maintenance(struct control *control, struct unpack *unpack)
 {
     size_t count = maintenance_restore(control->generations.maintenance.words, unpack);
-    maintenance_watch_look(control);
+    maintenance_watch_apply(control);
     return count;
 }
 

@@ -70,6 +70,7 @@ static void on_home(struct task *task)
     for (struct watched_file *file = group->first; file != NULL; file = file->next) {
         file->changes_count += file->moved;
         file->regular = file->read ? file->found_regular : file->regular;
+        file->there = file_mark_there(&file->mark);
     }
     if (files->asked_count > 0) {
         return;
@@ -145,9 +146,14 @@ static struct watched_group *group_of(struct watched_files *files, const char *p
     return *group;
 }
 
+struct watched_file *watched_files_find(const struct watched_files *files, const char *path)
+{
+    return files != NULL ? text_index_find(&files->by_path, path) : NULL;
+}
+
 struct watched_file *watched_files_add(struct watched_files *files, const char *path)
 {
-    struct watched_file *file = text_index_find(&files->by_path, path);
+    struct watched_file *file = watched_files_find(files, path);
     if (file != NULL) {
         return file;
     }
@@ -204,9 +210,9 @@ void watched_files_look(struct watched_files *files, struct task_pool *pool, str
     }
 }
 
-bool watched_group_hangs(const struct watched_group *group, uint64_t now_ms, uint64_t wait_ms)
+bool watched_group_hangs(const struct watched_group *group, uint64_t now_ms)
 {
-    return group->asked_ms != 0 && now_ms - group->asked_ms >= wait_ms;
+    return group->asked_ms != 0 && now_ms - group->asked_ms >= WATCHED_HANG_MS;
 }
 
 const struct watched_group *watched_files_busy(const struct watched_files *files)
@@ -219,9 +225,20 @@ const struct watched_group *watched_files_busy(const struct watched_files *files
     return NULL;
 }
 
-bool watched_files_hang(const struct watched_files *files, const char *path, uint64_t now_ms,
-                        uint64_t wait_ms)
+bool watched_files_hang(const struct watched_files *files, const char *path, uint64_t now_ms)
 {
     const struct watched_group *group = files->groups[place_of(files, lane_of(path))];
-    return group != NULL && watched_group_hangs(group, now_ms, wait_ms);
+    return group != NULL && watched_group_hangs(group, now_ms);
+}
+
+const struct watched_group *watched_files_turned(struct watched_files *files, uint64_t now_ms)
+{
+    for (unsigned i = 0; i < WATCHED_GROUPS; i++) {
+        struct watched_group *group = files->groups[i];
+        if (group != NULL && group->told != watched_group_hangs(group, now_ms)) {
+            group->told = !group->told;
+            return group;
+        }
+    }
+    return NULL;
 }

@@ -22,6 +22,9 @@
 
 struct watched_files;
 
+/* No disk takes so long that does not hang. */
+#define WATCHED_HANG_MS 2000
+
 /* Files of one lane, which are looked at by one task. */
 #define WATCHED_GROUPS 256u
 
@@ -32,7 +35,7 @@ struct watched_group {
     struct watched_file *first;
     uint64_t asked_ms;      /* when the present look began; 0: none is in progress */
     uint64_t asked, looked; /* numbers of the last look that began, and that was over */
-    bool told;              /* that it hangs */
+    bool told;              /* by watched_files_turned(): that it hangs */
 };
 
 struct watched_file {
@@ -42,6 +45,7 @@ struct watched_file {
     uint64_t changes_count;
     bool wanted;  /* the next look reads it through */
     bool regular; /* when it was read through last */
+    bool there;   /* when the last look was over; before the first one, what its owner sets */
     /* of the task, while a look is in progress */
     struct file_mark mark;
     bool moved, read, found_regular;
@@ -65,6 +69,8 @@ struct watched_files *watched_files_create(size_t space);
 void watched_files_free(struct watched_files **files);
 /* A file, known before or new. Nothing of it is looked at yet. NULL: no memory. */
 struct watched_file *watched_files_add(struct watched_files *files, const char *path);
+/* NULL: it is not among them; `files` may be NULL. */
+struct watched_file *watched_files_find(const struct watched_files *files, const char *path);
 /* Takes the files as they are now, and waits for their disk: for the start of the process. Else the first look does it. */
 void watched_files_mark(struct watched_files *files);
 /* Whom to call each time that no look is in progress any more. It may free the files. NULL: nobody. */
@@ -75,10 +81,11 @@ void watched_files_look(struct watched_files *files, struct task_pool *pool, str
                         uint64_t now_ms);
 /* One of the groups that a look is in progress for; NULL: none. */
 const struct watched_group *watched_files_busy(const struct watched_files *files);
-/* Whether a look is in progress for so long. */
-bool watched_group_hangs(const struct watched_group *group, uint64_t now_ms, uint64_t wait_ms);
+/* Whether a look is in progress for WATCHED_HANG_MS. */
+bool watched_group_hangs(const struct watched_group *group, uint64_t now_ms);
 /* The same of files in the folder of this one. */
-bool watched_files_hang(const struct watched_files *files, const char *path, uint64_t now_ms,
-                        uint64_t wait_ms);
+bool watched_files_hang(const struct watched_files *files, const char *path, uint64_t now_ms);
+/* A group that hangs, or hangs no more (`told`), which was not returned since; NULL: none. */
+const struct watched_group *watched_files_turned(struct watched_files *files, uint64_t now_ms);
 
 #endif

@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "proxy/policy/policy.h"
 #include "proxy/worker/generation.h"
@@ -101,15 +100,14 @@ size_t maintenance_restore(struct maintenance *maintenance, struct unpack *unpac
 
 struct look {
     const struct maintenance *maintenance;
-    maintenance_changed_fn *changed;
-    void *owner;
+    const struct maintenance_env *env;
 };
 
 static unsigned why_closed(const struct look *look, const struct maintenance_settings *settings,
                            enum maintenance_of of, const char *name)
 {
     unsigned why = settings->enabled ? MAINTENANCE_CONFIGURED : 0;
-    if (settings->file[0] != '\0' && access(settings->file, F_OK) == 0) {
+    if (settings->file[0] != '\0' && look->env->is_there(settings, look->env->owner)) {
         why |= MAINTENANCE_FILE;
     }
     if (look->maintenance->count > 0 && maintenance_said(look->maintenance, of, name) != NULL) {
@@ -126,7 +124,8 @@ static void set_closed(const struct look *look, uint8_t *closed, unsigned why,
     unsigned own = why & ~(unsigned)MAINTENANCE_UPSTREAM;
     __atomic_store_n(closed, (uint8_t)why, __ATOMIC_RELAXED);
     if ((own != 0) != (before != 0)) {
-        look->changed(of, name, own, maintenance_said(look->maintenance, of, name), look->owner);
+        look->env->changed(of, name, own, maintenance_said(look->maintenance, of, name),
+                           look->env->owner);
     }
 }
 
@@ -141,10 +140,10 @@ static bool any_closed(const struct route_settings *route, const bool *closed)
     return false;
 }
 
-bool maintenance_look(const struct maintenance *maintenance, const struct generation *generation,
-                      maintenance_changed_fn *changed, void *owner)
+bool maintenance_apply(const struct maintenance *maintenance, const struct generation *generation,
+                       const struct maintenance_env *env)
 {
-    const struct look look = {maintenance, changed, owner};
+    const struct look look = {maintenance, env};
     const struct upstream_set *set = generation->upstreams;
     bool *closed = calloc(set->count + 1, sizeof *closed);
     if (closed == NULL) {

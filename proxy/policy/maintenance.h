@@ -15,6 +15,7 @@
 #include "steady/pack.h"
 
 struct generation;
+struct maintenance_settings;
 
 #define MAINTENANCE_WORDS 1024
 #define MAINTENANCE_NAME_BYTES 256
@@ -60,13 +61,17 @@ void maintenance_save(const struct maintenance *maintenance, struct pack *pack);
 /* In place of what was said. Returns how many words. */
 size_t maintenance_restore(struct maintenance *maintenance, struct unpack *unpack);
 
-/* Something begins or ends; `why`: enum maintenance_why, 0: it ends. word: what was said, or NULL. */
-typedef void maintenance_changed_fn(enum maintenance_of of, const char *name, unsigned why,
-                                    const struct maintenance_word *word, void *owner);
-/* Looks for the files of the generation, and sets what is closed. False: no memory, and nothing has changed. */
-__attribute__((warn_unused_result)) bool maintenance_look(const struct maintenance *maintenance,
-                                                          const struct generation *generation,
-                                                          maintenance_changed_fn *changed,
-                                                          void *owner);
+struct maintenance_env {
+    /* Whether maintenance.file is there. Asked often: it waits for no disk. */
+    bool (*is_there)(const struct maintenance_settings *settings, void *owner);
+    /* Something begins or ends; `why`: enum maintenance_why, 0: it ends. word: what was said, or NULL. */
+    void (*changed)(enum maintenance_of of, const char *name, unsigned why,
+                    const struct maintenance_word *word, void *owner);
+    void *owner;
+};
+/* Sets what is closed of the generation. False: no memory, and nothing has changed. */
+__attribute__((warn_unused_result)) bool maintenance_apply(const struct maintenance *maintenance,
+                                                           const struct generation *generation,
+                                                           const struct maintenance_env *env);
 
 #endif

@@ -3,7 +3,9 @@
 import os
 import threading
 
-from harness import Client, RawOrigin, check, check_equal, eventually, patient, run, run_program, scenario, start_proxy
+from harness import (Client, RawOrigin, check, check_equal, eventually, patient, promptly, run, run_program, scenario,
+                     start_proxy)
+from harness.disk import HangingDisk
 from harness.h2_wire import H2Client
 
 QUICK = {"web": {"http2": {"cleartext": True}}}
@@ -112,6 +114,34 @@ def by_file(s):
         check_equal(proxy.metric("evenkeel_upstream_maintenance", upstream="app"), 1, "metric")
         os.unlink(flag + "-all")
         eventually(lambda: not closed(proxy, "/other"), "it is open")
+
+
+@scenario("a file on a disk that hangs stops the admin listener, opens a route, or keeps others from being closed", within=60)
+def hanging_disk(s):
+    flag = s.path("closed")
+    origin = RawOrigin(s).on("/", status=200, body=b"open")
+    with HangingDisk(s, {"closed": b""}) as disk:
+        proxy = two_routes(s, origin, {"maintenance": {"file": f"{disk.path}/closed"}},
+                           {"upstreams": {"app": {}, "spare": {"endpoints": [origin.address], "maintenance": {"file": flag}}}})
+        check(closed(proxy, "/shop/x") and not closed(proxy, "/other"), "the wrong one is closed")
+        disk.hang("lookup", "getattr")
+        proxy.wait_for_log(f"maintenance: {disk.path}/closed: its disk hangs: what was last known of it holds")
+        with s.case("all is answered, and what was known holds"):
+            promptly(lambda: proxy.admin("/livez")[0] == 200, "/livez", 1, proxy)
+            check(closed(proxy, "/shop/x") and not closed(proxy, "/other"), "the wrong one is closed")
+        with s.case("a file elsewhere is seen"):
+            s.write("closed", "")
+            eventually(lambda: of_upstream(proxy, "spare") is not None, "the upstream is closed")
+            os.unlink(flag)
+            eventually(lambda: of_upstream(proxy, "spare") is None, "the upstream is open")
+        with s.case("a reload that names the file is rejected"):
+            check(not proxy.reload({"limits": {"clients": 100}}), "it was taken")
+            check("its disk hangs" in proxy.log(), "the log does not say why")
+            promptly(lambda: proxy.admin("/livez")[0] == 200, "/livez", 1, proxy)
+        with s.case("the disk has gone, and the file with it"):
+            disk.end()
+            eventually(lambda: not closed(proxy, "/shop/x"), "it is open")
+            proxy.wait_for_log(f"maintenance: {disk.path}/closed: its disk answers again")
 
 
 @scenario("the operator's word does not hold, or for longer than until it is taken back")
