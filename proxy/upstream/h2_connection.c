@@ -12,6 +12,8 @@
 
 /* What a stalled client can make a stream keep, as much as a read of HTTP/1 holds back. */
 #define WINDOW_BYTES WORKER_READ_BYTES
+#define ASK_AGAIN_MS 300000
+#define ASK_SOON_MOST 3
 
 static void on_deferred(struct deferred *deferred);
 static void on_timer(struct wheel_timer *timer, uint64_t now_ms);
@@ -276,22 +278,40 @@ static void arm(struct h2_connection *h2, uint64_t due_ms)
     wheel_arm(&h2->worker->loop.wheel, &h2->timer, due_ms);
 }
 
+/* When it is asked, if nothing is heard until then. Servers of gRPC end a connection at the third PING since they last sent something of
+   a stream that comes less than ASK_AGAIN_MS behind the one before. The first is none of these, the next two are left to new streams. */
+static uint64_t ask_due_ms(const struct h2_connection *h2)
+{
+    uint64_t ping_ms = h2->connection->local->limits.ping_ms;
+    bool is_news = h2->opened_ms > h2->asked_ms && h2->asked_count < ASK_SOON_MOST;
+    if (h2->asked_count == 0 || is_news) {
+        return (h2->opened_ms > h2->heard_ms ? h2->opened_ms : h2->heard_ms) + ping_ms;
+    }
+    return h2->asked_ms + (ping_ms > ASK_AGAIN_MS ? ping_ms : ASK_AGAIN_MS);
+}
+
+static void ask(struct h2_connection *h2, uint64_t now_ms)
+{
+    h2->pinged = true;
+    h2->asked_ms = now_ms;
+    h2->asked_count += h2->asked_count < ASK_SOON_MOST;
+    h2_session_ping(h2->session);
+    arm(h2, now_ms + h2->connection->local->limits.ping_ms);
+}
+
 /* A connection that carries streams and is silent is asked; one that does not answer is dead (RFC 9113 6.7). */
 static void on_timer(struct wheel_timer *timer, uint64_t now_ms)
 {
     struct h2_connection *h2 = container_of(timer, struct h2_connection, timer);
-    uint64_t ping_ms = h2->connection->local->limits.ping_ms;
     if (TAILQ_EMPTY(&h2->streams)) {
         return;
     }
-    if (now_ms < h2->heard_ms + ping_ms) {
-        arm(h2, h2->heard_ms + ping_ms);
-        return;
-    }
     if (!h2->pinged) {
-        h2->pinged = true;
-        h2_session_ping(h2->session);
-        arm(h2, now_ms + ping_ms);
+        if (now_ms < ask_due_ms(h2)) {
+            arm(h2, ask_due_ms(h2));
+        } else {
+            ask(h2, now_ms);
+        }
         return;
     }
     enter(h2);
@@ -301,12 +321,24 @@ static void on_timer(struct wheel_timer *timer, uint64_t now_ms)
     leave(h2);
 }
 
-static void begin_to_watch(struct h2_connection *h2)
+/* A stream was opened. */
+static void watch_it(struct h2_connection *h2)
 {
-    h2->heard_ms = worker_now_ms(h2->worker);
-    h2->pinged = false;
-    if (!wheel_timer_armed(&h2->timer)) {
-        arm(h2, h2->heard_ms + h2->connection->local->limits.ping_ms);
+    bool first = TAILQ_EMPTY(&h2->streams);
+    h2->opened_ms = worker_now_ms(h2->worker);
+    h2->pinged = h2->pinged && !first;
+    if (!h2->pinged && (h2->asked_count > 0 || (first && !wheel_timer_armed(&h2->timer)))) {
+        arm(h2, ask_due_ms(h2));
+    }
+}
+
+void h2_connection_answered(struct h2_connection *h2)
+{
+    if (h2->asked_count > 0) {
+        h2->asked_count = 0;
+        if (!h2->pinged) {
+            arm(h2, ask_due_ms(h2));
+        }
     }
 }
 
@@ -334,9 +366,7 @@ bool h2_connection_open_stream(struct h2_connection *h2, struct h2_upstream *ups
         leave_pool_if_closed(h2);
         return false;
     }
-    if (TAILQ_EMPTY(&h2->streams)) {
-        begin_to_watch(h2);
-    }
+    watch_it(h2);
     TAILQ_INSERT_TAIL(&h2->streams, upstream, link);
     return true;
 }

@@ -29,11 +29,14 @@ struct h2_connection {
     struct deferred deferred;          /* sends what waits, and reads on */
     struct wheel_timer timer;          /* the next look at its liveness, while streams are open */
     uint64_t heard_ms;                 /* when the endpoint last sent a byte */
+    uint64_t asked_ms, opened_ms;      /* the last PING, and the last stream */
     uint64_t reads_count;              /* what one of them refuses is one event */
     uint64_t pulled_bytes, sent_bytes; /* of the session, and of these the socket's */
     uint32_t allowed_count;
     unsigned depth; /* frames of this file that are using the object; it is freed by the last one */
     uint8_t state;  /* enum h2_connection_state */
+    uint8_t
+        asked_count; /* PINGs since something of a stream was heard; not counted beyond the most */
     bool allowed_changed; /* the pool does not know allowed_count yet */
     bool pinged;          /* a PING is out, and nothing has been heard since */
     enum ending ending;   /* how the connection is to end; ENDING_NONE: it goes on */

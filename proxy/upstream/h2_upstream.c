@@ -181,6 +181,7 @@ void h2_upstream_on_response(struct h2_stream *stream, struct http_head *head, b
     static const struct payload end = {.last = true};
     struct h2_upstream *upstream = upstream_of_stream(stream);
     struct upstream_side *side = &upstream->side;
+    h2_connection_answered(upstream->connection);
     if (head->status < 200) {
         side->answered = true;
         side->events->interim(side->owner, head);
@@ -223,6 +224,7 @@ void h2_upstream_on_payload(struct h2_stream *stream, const struct payload *payl
 {
     struct h2_upstream *upstream = upstream_of_stream(stream);
     struct upstream_side *side = &upstream->side;
+    h2_connection_answered(upstream->connection);
     if (payload->last) {
         upstream->state = H2_UPSTREAM_WHOLE;
     }

@@ -134,6 +134,26 @@ def ends(s):
     eventually(lambda: setting.proxy.bound("upstream_in_flight", "app")["used"] == 0, "no call is left")
 
 
+@scenario("a server takes offence at how often it is asked whether it is alive")
+def asked(s):
+    """A server ends a connection that is asked too often while it has nothing to say: at the third PING within five minutes behind
+    a first one, unless it is told otherwise."""
+    setting = Setting(s, {"pool": {"ping": "100ms"}})
+    talk, more = setting.channel.both(), threading.Semaphore(0)
+
+    def words():
+        yield b"one"
+        more.acquire()
+        yield b"two"
+
+    call = talk(words(), timeout=patient(30))
+    check_equal(next(call), b"one", "first message")
+    time.sleep(1)  # ten times pool.ping: nothing tells how often the server was asked
+    more.release()
+    check_equal((next(call), next(call, None)), (b"two", None), "what is said behind a silence")
+    check(not setting.proxy.metric("evenkeel_endpoint_http2_events_total", event="goaway"), "the server ended the connection")
+
+
 @scenario("a long stream or a large message does not pass", within=300)
 def sizes(s):
     setting = Setting(s, limits={"body": "8GiB"})

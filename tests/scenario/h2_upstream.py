@@ -513,14 +513,26 @@ def silent(s):
     origin = H2Origin(s)
     origin.on("/", body=b"ok").on("/never", lambda stream, _: None)
     proxy = proxy_for(s, origin, pool={"ping": "200ms", "warm_min": 1}, retry={"attempts": 1})
-    with s.case("one that answers PING keeps them"):
-        client = proxy.client()
-        client.send(b"GET /never HTTP/1.1\r\nHost: shop.example\r\n\r\n")
-        origin.request_for("/never")
-        eventually(lambda: sum(isinstance(frame, PingFrame) for each in origin.connections for frame in each.frames) >= 2,
-                   "two PINGs")
+
+    def pings():
+        return sum(isinstance(frame, PingFrame) and "ACK" not in frame.flags
+                   for each in origin.connections for frame in each.frames)
+
+    with s.case("one that answers PING keeps them, and is asked again only for new ones, twice"):
+        clients = []
+        for number in (1, 2, 3, 4):
+            clients.append(proxy.client())
+            clients[-1].send(b"GET /never HTTP/1.1\r\nHost: shop.example\r\n\r\n")
+            eventually(lambda: proxy.bound("upstream_in_flight", "app")["used"] == number, "the request is sent")
+            eventually(lambda: pings() == min(number, 3), "it is asked")
+            time.sleep(0.5)  # longer than until it would be asked again: nothing tells that it is not
+            check_equal(pings(), min(number, 3), f"PINGs with {number} streams that wait")
         check_equal(http2(proxy, "pings_failed"), 0, "pings failed")
-        client.reset()
+    with s.case("something of a stream is heard: it may be asked again"):
+        check_equal(proxy.get("/").status, 200, "status")
+        eventually(lambda: pings() == 4, "it is asked")
+        for client in clients:
+            client.reset()
     with s.case("one that does not is dead within twice pool.ping"):
         def serve(connection):
             connection.automatic = False
