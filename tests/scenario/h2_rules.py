@@ -95,8 +95,13 @@ def slow_uploads(s):
     with H2Client(proxy.address, source="127.11.0.1") as client:
         slow = [client.ask("POST", "/upload", (), b"x", end=False) for _ in range(4)]
         eventually(lambda: proxy.bound("upstream_in_flight", "app")["used"] == 4, "all places are taken")
-        with contextlib.closing(proxy.client(source="127.77.0.1")) as other:
-            check_equal(other.request("GET", "/").status, 200, "status of who waits")
+        with contextlib.ExitStack() as clients:
+            # one of them could share the place of the greedy one in the table of addresses, by chance
+            others = [clients.enter_context(contextlib.closing(proxy.client(source=f"127.{net}.0.1"))) for net in (77, 78, 79)]
+            for other in others:
+                other.send(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
+            statuses = [other.response().status for other in others]
+            check(statuses.count(200) >= 2, f"statuses of those who wait: {statuses}")
         client.wait_for(lambda: client.messages, "one of them ends")
         ended = [stream for stream in slow if stream in client.messages]
         check(0 < len(ended) < 4, f"{len(ended)} of 4 slow uploads have ended")
