@@ -33,6 +33,7 @@ libsteady_a_SOURCES = \
 	%D%/slab.c %D%/slab.h \
 	%D%/strata.c %D%/strata.h \
 	%D%/task_pool.c %D%/task_pool.h \
+	%D%/timed_wait.h \
 	%D%/text_index.c %D%/text_index.h \
 	%D%/top_users.c %D%/top_users.h \
 	%D%/trend.c %D%/trend.h \

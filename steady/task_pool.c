@@ -5,11 +5,11 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "steady/check.h"
 #include "steady/container_of.h"
 #include "steady/fault.h"
+#include "steady/timed_wait.h"
 
 #define THREAD_STACK_BYTES ((size_t)512 * 1024)
 /* A thread without work for so long ends. */
@@ -208,23 +208,10 @@ static void pool_run(struct task_pool *pool, struct task *task)
     }
 }
 
-static struct timespec time_after(uint64_t wait_ms)
-{
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_sec += (time_t)(wait_ms / 1000);
-    at.tv_nsec += (long)(wait_ms % 1000) * 1000000;
-    if (at.tv_nsec >= 1000000000) {
-        at.tv_sec++;
-        at.tv_nsec -= 1000000000;
-    }
-    return at;
-}
-
 /* Waits for work. False: there was none for a while. */
 static bool pool_rest(struct task_pool *pool)
 {
-    const struct timespec until = time_after(THREAD_IDLE_MS);
+    const struct timespec until = timed_wait_until(THREAD_IDLE_MS);
     int error = 0;
     pool->idle_count++;
     while (pool_lane(pool) == NULL && pool->state == TASK_POOL_OPEN && error != ETIMEDOUT) {
@@ -403,13 +390,9 @@ unsigned task_pool_running_count(struct task_pool *pool)
 
 static void pool_init_sync(struct task_pool *pool)
 {
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&pool->lock, NULL);
-    pthread_cond_init(&pool->work, &monotonic);
-    pthread_cond_init(&pool->rest, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    timed_wait_init(&pool->work);
+    timed_wait_init(&pool->rest);
 }
 
 struct task_pool *task_pool_create(const struct task_pool_env *env)
@@ -446,7 +429,7 @@ static void drop_waiting(struct task_pool *pool)
 
 bool task_pool_stop(struct task_pool *pool, uint64_t wait_ms)
 {
-    const struct timespec until = time_after(wait_ms);
+    const struct timespec until = timed_wait_until(wait_ms);
     pthread_mutex_lock(&pool->lock);
     pool->state = TASK_POOL_STOPPING;
     drop_waiting(pool);

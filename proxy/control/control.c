@@ -30,6 +30,7 @@
 #include "proxy/control/tracing.h"
 #include "proxy/control/upstream_tls.h"
 #include "proxy/control/user.h"
+#include "proxy/control/warm_save.h"
 #include "proxy/policy/admission.h"
 #include "proxy/upstream/h2_connection.h"
 #include "proxy/upstream/h2_probe.h"
@@ -208,7 +209,7 @@ static void control_admin_said(const struct operator_word *word, void *owner)
     operator_words_here(control, word);
     fleet_say(control->replica.fleet, word);
     maintenance_watch_apply(control);
-    warm_save_if_ready(owner);
+    warm_save_word(owner);
     upgrade_on_word(owner);
 }
 
@@ -349,8 +350,8 @@ static bool control_start_everything(struct control *control)
     inherited_close(&control->inherited, control_on_left_over, control);
     return control_write_pid(control) && control_drop_user(control) &&
            control_start_threads(control) && heartbeat_start(control) &&
-           readiness_watch_start(control) && warm_start(control) && drift_watch_start(control) &&
-           memory_watch_start(control);
+           readiness_watch_start(control) && warm_save_start(control) &&
+           drift_watch_start(control) && memory_watch_start(control);
 }
 
 /* ---- end ---- */
@@ -377,6 +378,7 @@ static void control_stop_workers(struct control *control)
             worker_thread_stop(workers->threads[i]);
         }
     }
+    warm_save_finish(control);
     if (control->workers.files != NULL && !task_pool_stop(control->workers.files, FILE_STOP_MS)) {
         log_warn(control->log, "files: a disk still hangs");
         control->workers.hangs = true;
@@ -425,6 +427,7 @@ static void control_stop(struct control *control)
     fleet_free(&control->replica.fleet);
     drift_watch_free(control);
     memory_watch_free(control);
+    warm_save_free(control);
     warm_free(control);
     tracing_free(control);
     admin_free(&control->admin);

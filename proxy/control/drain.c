@@ -9,6 +9,7 @@
 
 #include "proxy/control/control_state.h"
 #include "proxy/control/reload.h"
+#include "proxy/control/warm_save.h"
 #include "steady/check.h"
 #include "steady/enum_names.h"
 

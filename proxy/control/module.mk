@@ -36,5 +36,6 @@ libproxy_a_SOURCES += \
 	%D%/upstream_tls.c %D%/upstream_tls.h \
 	%D%/user.c %D%/user.h \
 	%D%/warm.c %D%/warm.h \
+	%D%/warm_save.c %D%/warm_save.h \
 	%D%/watched_files.c %D%/watched_files.h \
 	%D%/worker_thread.c %D%/worker_thread.h

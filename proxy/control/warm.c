@@ -1,13 +1,11 @@
 /* What is saved and restored, and when. */
 #include "proxy/control/warm.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "pool/endpoint_memory.h"
 #include "pool/resolver.h"
@@ -15,11 +13,8 @@
 #include "proxy/control/maintenance_watch.h"
 #include "proxy/control/sticky_key.h"
 #include "proxy/policy/policy_memory.h"
-#include "steady/hash.h"
 #include "tls/session_memory.h"
 #include "tls/tickets.h"
-
-static void warm_on_timer(evutil_socket_t fd, short what, void *arg);
 
 /* ---- sections ---- */
 
@@ -335,7 +330,7 @@ bool warm_open(struct control *control)
     return true;
 }
 
-/* ---- to the file ---- */
+/* ---- to a file, or another process ---- */
 
 static void warm_collect(struct control *control, bool in_memory, struct pack *pack)
 {
@@ -347,61 +342,6 @@ static void warm_collect(struct control *control, bool in_memory, struct pack *p
         size_t at = warm_section_begin(pack, sections[i].number);
         sections[i].save(control, pack);
         warm_section_end(pack, at);
-    }
-}
-
-/* In a shared directory: this host, and what distinguishes two processes of one host and stays the same over restarts. */
-static void warm_owner(const struct control *control, char owner[96])
-{
-    char host[64] = "";
-    const char *listen = control->generations.settings->admin.listen_text;
-    const char *config = control->program.config_path != NULL ? control->program.config_path : "";
-    gethostname(host, sizeof host - 1);
-    for (char *byte = host; *byte != '\0'; byte++) {
-        *byte = (char)(isalnum((unsigned char)*byte) ? *byte : '-');
-    }
-    uint64_t which = hash_bytes(hash_bytes(0, listen, strlen(listen)), config, strlen(config));
-    snprintf(owner, 96, "%s-%08" PRIx32, host, (uint32_t)which);
-}
-
-void warm_save_now(struct control *control)
-{
-    struct warm *warm = &control->warm;
-    const char *path = control->generations.settings->warm_state.path;
-    const struct warm_terms terms = warm_terms(control);
-    struct pack pack;
-    uint8_t *bytes = NULL;
-    size_t length = 0;
-    char owner[96];
-    if (path[0] == '\0') {
-        return;
-    }
-    warm_collect(control, false, &pack);
-    enum warm_result result = warm_encode(&pack, terms.wall_ms, terms.key, &bytes, &length);
-    pack_release(&pack);
-    if (result == WARM_OK) {
-        warm_owner(control, owner);
-        result = warm_save(path, owner, bytes, length, &terms);
-    }
-    int why = errno;
-    free(bytes);
-    if (result == WARM_OK) {
-        warm->figures.saves_ok++;
-        warm->figures.saved_wall_ms = terms.wall_ms;
-        warm->figures.saved_bytes = length;
-    } else {
-        warm->figures.saves_failed++;
-        log_error(control->log, "warm state %s: %s%s%s", path, warm_result_words(result),
-                  result == WARM_UNWRITABLE ? ": " : "",
-                  result == WARM_UNWRITABLE ? strerror(why) : "");
-    }
-}
-
-void warm_save_if_ready(struct control *control)
-{
-    if (control->drain.stage == DRAIN_SERVING &&
-        readiness_is_ready(&control->readiness.readiness)) {
-        warm_save_now(control);
     }
 }
 
@@ -424,33 +364,8 @@ bool warm_snapshot(struct control *control, uint8_t **ret_bytes, size_t *ret_len
     return result == WARM_OK;
 }
 
-static void warm_on_timer(evutil_socket_t fd, short what, void *arg)
-{
-    struct control *control = arg;
-    uint64_t interval_ms = control->generations.settings->warm_state.interval_ms;
-    const struct timeval next = {(time_t)(interval_ms / 1000),
-                                 (suseconds_t)(interval_ms % 1000) * 1000};
-    (void)fd;
-    (void)what;
-    warm_save_if_ready(control);
-    event_add(control->warm.timer, &next);
-}
-
-bool warm_start(struct control *control)
-{
-    uint64_t interval_ms = control->generations.settings->warm_state.interval_ms;
-    const struct timeval next = {(time_t)(interval_ms / 1000),
-                                 (suseconds_t)(interval_ms % 1000) * 1000};
-    control->warm.timer = event_new(control->loop.base, -1, 0, warm_on_timer, control);
-    return control->warm.timer != NULL && event_add(control->warm.timer, &next) == 0;
-}
-
 void warm_free(struct control *control)
 {
-    if (control->warm.timer != NULL) {
-        event_free(control->warm.timer);
-        control->warm.timer = NULL;
-    }
     warm_image_release(&control->warm.image);
     seal_key_forget(&control->warm.key);
 }

@@ -1,13 +1,12 @@
 /*
- * Warm state: what makes this process warm is saved now and then and restored before the first dial of the next one.
+ * Warm state: what makes this process warm is restored before the first dial of the next one.
  *
- * Owns: the image read at the start, the key, the timer (in struct control). Thread: control: a slow disk delays figures and
- * signals, never a request. What is saved is the table of sections in warm.c; its file is pool/warm_file.h.
+ * Owns: the image read at the start, and the key (in struct control). Thread: control. What is saved is the table of sections in
+ * warm.c, when: proxy/control/warm_save.h, its file: pool/warm_file.h.
  */
 #ifndef EVENKEEL_PROXY_CONTROL_WARM_H
 #define EVENKEEL_PROXY_CONTROL_WARM_H
 
-#include <event2/event.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -15,9 +14,10 @@
 #include "proxy/admin/overview.h"
 
 struct control;
+struct warm_saver;
 
 struct warm {
-    struct event *timer;
+    struct warm_saver *saver;
     struct warm_image image; /* until everything of it is restored */
     struct seal_key key;
     bool sealed; /* there is a key */
@@ -31,12 +31,6 @@ __attribute__((warn_unused_result)) bool warm_open(struct control *control);
 void warm_restore_names(struct control *control);
 /* Once the first generation is built, before the workers run; lets go of the image. */
 void warm_restore_rest(struct control *control);
-/* Saves now and then. */
-__attribute__((warn_unused_result)) bool warm_start(struct control *control);
-/* Saves, if there is a path. */
-void warm_save_now(struct control *control);
-/* Likewise, while this process is warm: what one that is not warm yet knows must not replace what a warm one knew. */
-void warm_save_if_ready(struct control *control);
 /* What would be saved, as a container that is sealed with the key; the caller frees *ret_bytes. False: no memory. */
 __attribute__((warn_unused_result)) bool warm_make(struct control *control,
                                                    const struct seal_key *key, uint8_t **ret_bytes,

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "steady/counter.h"
+#include "steady/timed_wait.h"
 
 /* What becomes of lines that cannot be written. */
 #define WAITS "lines wait in the queue, those that do not fit are lost and counted"
@@ -332,11 +333,7 @@ void log_sink_wake(struct log_sink *sink)
    the lock, under which the order's argument was set: the thread takes both together. */
 static bool sink_command(struct log_sink *sink, enum log_sink_order order, uint64_t within_ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    uint64_t until_ns = (uint64_t)until.tv_nsec + within_ms % 1000 * 1000000;
-    until.tv_sec += (time_t)(within_ms / 1000 + until_ns / 1000000000);
-    until.tv_nsec = (long)(until_ns % 1000000000);
+    const struct timespec until = timed_wait_until(within_ms);
     sink->orders |= order;
     uint64_t number = ++sink->given_count;
     log_sink_wake(sink);
@@ -396,12 +393,8 @@ static void sink_release(struct log_sink *sink)
 
 static void sink_init_lock(struct log_sink *sink)
 {
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&sink->lock, NULL);
-    pthread_cond_init(&sink->obeyed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    timed_wait_init(&sink->obeyed);
 }
 
 bool log_sink_start(struct log_sink *sink, const struct log_sink_env *env, struct log_file *file)

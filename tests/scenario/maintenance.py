@@ -136,7 +136,7 @@ def hanging_disk(s):
             eventually(lambda: of_upstream(proxy, "spare") is None, "the upstream is open")
         with s.case("a reload that names the file is rejected"):
             check(not proxy.reload({"limits": {"clients": 100}}), "it was taken")
-            check("its disk hangs" in proxy.log(), "the log does not say why")
+            proxy.wait_for_log(f"reload rejected, generation 1 stays in use: {disk.path}/closed: its disk hangs")
             promptly(lambda: proxy.admin("/livez")[0] == 200, "/livez", 1, proxy)
         with s.case("the disk has gone, and the file with it"):
             disk.end()

@@ -8,7 +8,8 @@ import threading
 import time
 
 from harness import (Authority, Dnsmasq, DnsServer, RawOrigin, check, check_equal, eventually, full_scale, merge,
-                     patient, render, run, run_program, scenario, start_proxy)
+                     patient, promptly, render, run, run_program, scenario, start_proxy)
+from harness.disk import HangingDisk
 
 
 def state(proxy):
@@ -156,6 +157,28 @@ def periodic(s):
     proxy.kill()
     proxy = start_proxy(s, RawOrigin(s, "other"), warm_settings(path), name="second")
     check(state(proxy)["restored"], "what was saved before a kill is not restored")
+
+
+@scenario("a disk that hangs while the state is saved stops the admin listener, or the end", within=60)
+def hanging_disk(s):
+    origin = RawOrigin(s).on("/", status=200)
+    with HangingDisk(s, {}) as disk:
+        proxy = start_proxy(s, origin, warm_settings(f"{disk.path}/warm", interval="1s"))
+        ready(proxy)
+        proxy.wait_for_log(f"warm state {disk.path}/warm: it cannot be written")
+        disk.hang("lookup", "getattr")
+        proxy.wait_for_log(f"warm state {disk.path}/warm: its disk hangs")
+        with s.case("all is answered"):
+            promptly(lambda: proxy.admin("/livez")[0] == 200, "/livez", 1, proxy)
+            check_equal(proxy.get("/").status, 200, "status")
+        with s.case("the operator is obeyed, and does not wait for the disk"):
+            promptly(lambda: proxy.admin(f"/upstreams/app/endpoints/{origin.address}/drain", "POST")[0] == 200, "the answer", 1, proxy)
+        with s.case("SIGTERM ends the process"):
+            proxy.signal(signal.SIGTERM)
+            proxy.wait_for_log("its disk hangs: what was saved last stays")
+            proxy.wait_for_log("files: a disk still hangs")  # the last that it says
+            disk.end()  # before that no process of this kernel ends whose thread waits there
+            proxy.expect_clean_exit()
 
 
 @scenario("what a process that is not ready knows replaces what a warm one knew")

@@ -3,6 +3,15 @@
 from row import Row
 
 ROWS = (
+    Row("the control thread looks for maintenance.file itself", "proxy/control/maintenance_watch.c",
+        "    maintenance->looked_ms = now_ms;\n", "    maintenance->looked_ms = now_ms;\n    watched_files_mark(maintenance->files);\n",
+        "scenario/maintenance.py: disk that hangs", "a disk that hangs makes /livez fail, and the process is killed"),
+    Row("what the operator says waits for the disk, however long", "proxy/control/warm_save.c",
+        "timed_wait_until(WORD_WAIT_MS)", "timed_wait_until(WORD_WAIT_MS * 1000)",
+        "scenario/warm_state.py: disk that hangs", "a disk that hangs makes /livez fail, and the process is killed"),
+    Row("what the operator says is answered before it is saved", "proxy/control/warm_save.c",
+        "timed_wait_until(WORD_WAIT_MS)", "timed_wait_until(0)",
+        "scenario/warm_state.py: even by force", "an endpoint that was drained gets requests after a crash"),
     Row("all names have one place in the index", "steady/text_index.c",
         "strlen(text)) & (index->space - 1);", "strlen(text)) & (index->space >> 20);",
         "scenario/large.py: among all of them", "ten thousand upstreams and routes take minutes to load"),
@@ -12,9 +21,9 @@ ROWS = (
     Row("readiness of a first start does not count sessions", "proxy/control/readiness_watch.c",
         "        figures.sessions_usual_count += tls_names_count(set->views[i].settings);\n", "",
         "scenario/readiness.py: a first start is ready before", "a new process begins with full handshakes"),
-    Row("a process that is not ready saves its state, by the timer", "proxy/control/warm.c",
-        "    if (control->drain.stage == DRAIN_SERVING &&\n        readiness_is_ready(&control->readiness.readiness)) {",
-        "    if (control->drain.stage == DRAIN_SERVING) {",
+    Row("a process that is not ready saves its state, by the timer", "proxy/control/warm_save.c",
+        "    return control->drain.stage == DRAIN_SERVING &&\n           readiness_is_ready(&control->readiness.readiness);",
+        "    return control->drain.stage == DRAIN_SERVING;",
         "scenario/warm_state.py: what a process that is not ready knows", "a failed start loses what was learned"),
     Row("a process that is not ready saves its state, at the end", "proxy/control/drain.c",
         "if (was_ready && !handed_over) {", "if (!handed_over) {",
