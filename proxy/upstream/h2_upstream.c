@@ -214,9 +214,9 @@ static bool keep(struct h2_upstream *upstream, const struct payload *payload)
 }
 
 /* As much as the other side takes, or a frame more than that. */
-static bool is_taken(const struct upstream_side *side, const struct payload *payload)
+static bool is_taken(const struct payload *payload, size_t room)
 {
-    size_t room = side->events->room(side->owner), bytes = payload_bytes(payload);
+    size_t bytes = payload_bytes(payload);
     return room > 0 && (bytes <= room || bytes <= FRAME_MOST_BYTES);
 }
 
@@ -228,12 +228,15 @@ void h2_upstream_on_payload(struct h2_stream *stream, const struct payload *payl
     if (payload->last) {
         upstream->state = H2_UPSTREAM_WHOLE;
     }
-    if (upstream->in == NULL && is_taken(side, payload)) {
+    size_t room = upstream->in == NULL ? side->events->room(side->owner) : 0;
+    if (is_taken(payload, room)) {
         (void)pass(upstream, payload);
     } else if (payload->count == 0 && payload->trailers == NULL) {
         run_later(upstream); /* the end, behind what is kept */
     } else if (!keep(upstream, payload)) {
         side->events->failed(side->owner, REASON_NO_MEMORY, NULL);
+    } else if (room > 0) {
+        run_later(upstream); /* a part of it goes on: only who had no room tells of it later */
     }
 }
 

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import queue
 import random
 import subprocess
 import threading
@@ -225,6 +226,38 @@ def bit_by_bit(s):
             while b"event %d\n\n" % number not in text:
                 client.reader.exactly(int(client.reader.through(b"\r\n"), 16), take)
                 client.reader.through(b"\r\n")
+
+
+@scenario("what an origin sends at once over HTTP/2 is more than the encoder takes in a step, and goes on only when more comes")
+def at_once(s):
+    first, rest = b"data: first\n\n", random.Random(1).randbytes(3 * h2.FRAME_BYTES)
+    asked_for = queue.Queue()
+    origin = H2Origin(s).on("/", lambda stream, _: asked_for.put(stream))
+    proxy = start_proxy(s, origin, {"workers": 1, "compress": {"enabled": True, "types": ["text/event-stream"]},
+                                    "upstreams": {"app": {"protocol": "http2"}}})
+    with proxy.client() as client:
+        client.send("GET / HTTP/1.1\r\nHost: h\r\nAccept-Encoding: gzip\r\n\r\n")
+        stream = asked_for.get(timeout=patient(10))
+        stream.head(200, [("content-type", "text/event-stream")])
+        decoder, seen = zlib.decompressobj(31), bytearray()
+
+        def read_chunk():
+            size = int(client.reader.through(b"\r\n"), 16)
+            client.reader.exactly(size, lambda piece: seen.extend(decoder.decompress(piece)))
+            client.reader.through(b"\r\n")
+            return size
+
+        stream.send(h2.data(stream.id, first))
+        check(b"Content-Encoding: gzip" in client.reader.through(b"\r\n\r\n"), "it is compressed")
+        while len(seen) < len(first):
+            read_chunk()
+        stream.send(b"".join(h2.data(stream.id, rest[at:at + h2.FRAME_BYTES]) for at in range(0, len(rest), h2.FRAME_BYTES)))
+        while len(seen) < len(first + rest):
+            read_chunk()
+        stream.send(h2.data(stream.id, b"", True))
+        while read_chunk():
+            pass
+        check(seen == first + rest, "other bytes have come")
 
 
 @scenario("a response that breaks off ends as if it were whole")

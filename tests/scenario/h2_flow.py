@@ -1,11 +1,12 @@
 """Flow control of HTTP/2: windows bound what is held, whatever they are, and none holds up another stream."""
 
 import hashlib
+import queue
 import random
 import time
 
 from harness import (SANITIZED, Bystander, MemoryWatch, NginxOrigin, check, check_equal, describe, eventually, full_scale,
-                     merge, reads_body, run, scaled, scenario, start_proxy)
+                     merge, patient, reads_body, run, scaled, scenario, start_proxy)
 from harness import h2_bytes as h2
 from harness.h2_origin import H2Origin
 from harness.h2_wire import H2Client
@@ -210,6 +211,27 @@ def odd_windows_of_origins(s):
             proxy = start_proxy(s, origin, settings, name=f"to-{window}")
             sent = upload_through(proxy, "/up", size)
             check(bytes(origin.request_for("/up").body) == sent, "other bytes have arrived")
+
+
+@scenario("payload that comes at once, and of which the client takes only a part, is not passed on")
+def more_than_there_is_room_for(s):
+    frame, asked_for = h2.FRAME_BYTES, queue.Queue()
+    pieces = [bytes([number]) * frame for number in range(4)]
+    origin = H2Origin(s).on("/", lambda stream, _: asked_for.put(stream))
+    proxy = start_proxy(s, origin, merge(SETTINGS, {"upstreams": {"app": {"protocol": "http2"}}}))
+    with H2Client(proxy.address, automatic=False) as client:
+        asked = client.ask(path="/")
+        stream = asked_for.get(timeout=patient(20))
+        stream.head()
+        stream.send(h2.data(stream.id, pieces[0]))
+        client.wait_for(lambda: client.messages.get(asked) and client.messages[asked].bytes == frame, "the first frame has come")
+        # A byte more than the client's windows have left, in frames that are read at once.
+        stream.send(b"".join(h2.data(stream.id, piece) for piece in pieces[1:]))
+        client.wait_for(lambda: client.messages[asked].bytes == h2.WINDOW_BYTES, "the window is used up")
+        for window in (0, asked):
+            client.open_window(window, frame)
+        stream.send(h2.data(stream.id, b"", True))
+        check_equal(bytes(client.response(asked).body), b"".join(pieces), "payload")
 
 
 run()

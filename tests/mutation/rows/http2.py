@@ -124,4 +124,7 @@ ROWS = (
     Row("payload of one stream is told of the next one", "proxy/http2/h2_callbacks.c",
         "    if (!h2_gather_goes_on(session, head)) {", "    if (false) {",
         "unit/test_h2_session", "a response carries bytes of another one"),
+    Row("what is gathered and does not fit waits for more", "proxy/upstream/h2_upstream.c",
+        "    } else if (room > 0) {", "    } else if (false) {",
+        "scenario/h2_flow.py: takes only a part", "a response stops although its client has room, until its time is over"),
 )
