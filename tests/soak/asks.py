@@ -20,6 +20,10 @@ class Ask:
     body: bytes
     fields: dict
 
+    def __str__(self):
+        """For reports."""
+        return f"{self.name} ({self.method} {self.path}, {self.mood}, {len(self.body)} bytes for {self.count})"
+
     @staticmethod
     def draw(draw, name, method=None):
         method = method or draw.choices(("GET", "POST", "HEAD"), (5, 3, 1))[0]

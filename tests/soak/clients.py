@@ -4,16 +4,46 @@ import asyncio
 import contextlib
 import itertools
 
+from harness import patient
 import ill_clients
 from asks import OWN, Ask
 from h2_clients import Client as Http2Client
 from message import read_body, read_head
+from patience import Late, patiently
 
-_PATIENCE_S = 15  # longer than every timeout of the proxy
+_LONGEST_S = 60  # that an exchange may take to which something comes all the time
 
 
 class Over(Exception):
     """This connection is over, as it may be."""
+
+
+class _Reader(asyncio.StreamReader):
+    """One that knows when something last came, and what its client is at."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.heard_s = 0         # on the loop's clock
+        self.at = "connecting"   # in words
+        self.head = None         # the last one that has come
+
+    def feed_data(self, data):
+        self.heard_s = asyncio.get_running_loop().time()
+        super().feed_data(data)
+
+    def state(self):
+        """In words, for reports."""
+        return f"at {self.at}; last head {self.head}; {self!r}"
+
+
+async def _connect(address, context):
+    """(reader, writer), as asyncio.open_connection() makes them."""
+    loop = asyncio.get_running_loop()
+    reader = _Reader(limit=1 << 20, loop=loop)
+    protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+    transport, _ = await loop.create_connection(lambda: protocol, *address, ssl=context,
+                                                server_hostname=context and "localhost")
+    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
 
 class Crowd:
@@ -24,6 +54,7 @@ class Crowd:
         self._names = (f"e{number}" for number in itertools.count())
         self._over = False
         self._tasks = []
+        self._states = {}  # [task]: of its connection, in words
         self._secure = [address for address, context, _ in addresses if context]
         self._ways = {self._ask: 80, self._pipeline: 5, self._give_up: 5, self._tunnel: 3, self._babble: 2,
                       self._read_slowly: 4, self._upload_slowly: 4, self._stall: 3, self._half_close: 3,
@@ -35,9 +66,9 @@ class Crowd:
     async def stop(self):
         """Let each end what it is at; a client that does not is a fault."""
         self._over = True
-        done, stuck = await asyncio.wait(self._tasks, timeout=3 * _PATIENCE_S)
-        if stuck:
-            self._ledger.fault(f"{len(stuck)} clients never ended")
+        done, stuck = await asyncio.wait(self._tasks, timeout=patient(_LONGEST_S))
+        for task in stuck:
+            self._ledger.fault(f"a client never ended: {self._states[task]()}")
         for task in done:
             task.result()
 
@@ -51,10 +82,12 @@ class Crowd:
     async def _live(self):
         while not self._over:
             address, context, visit = self._draw.choice(self._addresses)
+            self._states[asyncio.current_task()] = lambda: "connecting"
             try:
-                reader, writer = await asyncio.wait_for(
-                    asyncio.open_connection(*address, ssl=context, server_hostname=context and "localhost",
-                                            limit=1 << 20), _PATIENCE_S)
+                reader, writer = await patiently(_connect(address, context), lambda: 0)
+            except Late:
+                self._ledger.fault(f"a client waited longer than any timeout of the proxy for a connection to {address}")
+                continue
             except OSError:
                 self._ledger.seen["refused connections"] += 1
                 await asyncio.sleep(0.05)  # who is refused does not try again at once
@@ -63,26 +96,33 @@ class Crowd:
                 await visit(self, reader, writer)
             except (Over, OSError, asyncio.IncompleteReadError):
                 pass
-            except asyncio.TimeoutError:
-                self._ledger.fault("a client waited longer than any timeout of the proxy")
             except (ValueError, asyncio.LimitOverrunError) as fault:
-                self._ledger.fault(f"a client cannot read its answer: {fault!r}")
+                self._ledger.fault(f"a client cannot read its answer: {fault!r}; {self._state()}")
+            except Late:
+                self._ledger.fault(f"a client waited longer than any timeout of the proxy: {self._state()}")
             finally:
                 writer.close()
 
     async def http1(self, reader, writer):
         """What comes to pass on a connection."""
+        self._states[asyncio.current_task()] = reader.state
         for _ in range(self._draw.randint(1, 30)):
-            await asyncio.wait_for(self._one(reader, writer), _PATIENCE_S)
+            await patiently(self._one(reader, writer), lambda: reader.heard_s)
             if self._over:
                 break
 
     async def http2(self, reader, writer):
         """The same over HTTP/2."""
-        await Http2Client(reader, writer, self._draw, self._names, self._ledger).visit(lambda: self._over)
+        client = Http2Client(reader, writer, self._draw, self._names, self._ledger)
+        self._states[asyncio.current_task()] = client.state
+        await client.visit(lambda: self._over)
+
+    def _state(self):
+        return self._states[asyncio.current_task()]()
 
     async def _one(self, reader, writer):
         way = self._draw.choices(list(self._ways), self._ways.values())[0]
+        reader.at = way.__name__
         await way(reader, writer)
 
     async def _ask(self, reader, writer):
@@ -109,13 +149,16 @@ class Crowd:
 
     async def _stall(self, reader, writer):
         name = next(self._names)
+        reader.at = f"the stalled upload {name}"
         self._ledger.unfinished.add(name)
         status = await ill_clients.stall(reader, writer, self._draw, name)
         self._saw(f"stalled uploads ended by {status or 'the client'}")
         raise Over
 
     async def _expect_without_body(self, reader, writer):
-        statuses = await ill_clients.expect_without_body(reader, writer, self._draw, next(self._names))
+        name = next(self._names)
+        reader.at = f"the upload {name}, which expects 100 (Continue) and never comes"
+        statuses = await ill_clients.expect_without_body(reader, writer, self._draw, name)
         self._saw(f"bodies that never came, answered {' '.join(statuses) or 'nothing'}")
         raise Over
 
@@ -166,9 +209,10 @@ class Crowd:
         raise Over
 
     async def _expect(self, ask, reader):
+        reader.at = ask
         status, fields = "100", {}
         while status.startswith("1"):
-            (_, status, _), fields = await read_head(reader)
+            (_, status, _), fields = reader.head = await read_head(reader)
         own = OWN in fields
         self._ledger.seen[f"{status} {'own' if own else 'passed on'}"] += 1
         if not own and fields.get("x-name") != ask.name:

@@ -3,11 +3,11 @@
 import asyncio
 import contextlib
 
-from harness import h2_attacks, h2_bytes as h2, patient
+from harness import h2_attacks, h2_bytes as h2
 from asks import OWN, Ask
 from h2_end import Gone, H2End, draw_settings
+from patience import Late, patiently
 
-_PATIENCE_S = patient(20)  # longer than every timeout of the proxy
 _FLOODS = [h2_attacks.RAPID_RESET, h2_attacks.CONTINUATION, h2_attacks.PING, h2_attacks.SETTINGS, h2_attacks.PRIORITY,
            h2_attacks.EMPTY_DATA, *h2_attacks.MADE_RESETS.values()]
 
@@ -21,6 +21,8 @@ class Client(H2End):
         self._scheme = "https" if writer.get_extra_info("ssl_object") else "http"
         self._next = 1
         self._open = 0
+        self._at = "opening"      # for reports, as are
+        self._asks = {}           # [stream]
         self._slow = self.announced.get(h2.INITIAL_WINDOW_SIZE, h2.WINDOW_BYTES) >= h2.WINDOW_BYTES and draw.random() < 0.1
         self._ways = {self._several: 60, self._call: 8, self._change_windows: 5, self._stall: 3, self._tunnel: 4, self._go_away: 4,
                       self._give_up: 4, self._spoil: 5, self._flood: 1, self._reset_rapidly: 2}
@@ -36,7 +38,9 @@ class Client(H2End):
                 self._saw("connections that were answered over HTTP/1")
                 return
             for _ in range(self._draw.randint(1, 8)):
-                await self._draw.choices(list(self._ways), self._ways.values())[0]()
+                way = self._draw.choices(list(self._ways), self._ways.values())[0]
+                self._at = way.__name__
+                await way()
                 if is_over() or self.goaways:
                     break
         except Gone:
@@ -50,15 +54,17 @@ class Client(H2End):
 
     async def _patiently(self, work):
         """What the work returns; a fault if for so long nothing comes, not even for another stream."""
-        task, began_s = asyncio.ensure_future(work), asyncio.get_running_loop().time()
         try:
-            while not (await asyncio.wait({task}, timeout=_PATIENCE_S))[0]:
-                if asyncio.get_running_loop().time() - max(self.heard_s, began_s) >= _PATIENCE_S:
-                    self._ledger.fault(f"a client waited longer than any timeout of the proxy: {self.state()}")
-                    raise Gone
-            return task.result()
-        finally:
-            task.cancel()
+            return await patiently(work, lambda: self.heard_s)
+        except Late:
+            self._ledger.fault(f"a client waited longer than any timeout of the proxy: {self.state()}")
+            raise Gone from None
+
+    def state(self):
+        """In words, for reports: what goes on, and how it stands."""
+        asks = [f"{ask}: {self.uploaded[stream]} bytes sent, window {self.window(stream)}, {self.messages.get(stream)}"
+                for stream, ask in self._asks.items()]
+        return f"at {self._at}, {self._open} open of {self.settings}; {'; '.join(asks)}; {super().state()}"
 
     def delay_s(self, _message):
         return self._draw.uniform(0, 0.05) if self._slow else 0
@@ -135,6 +141,7 @@ class Client(H2End):
         for _ in range(self._draw.choice((10, 50, 2000))):
             stream = self._begin(Ask.draw(self._draw, next(self._names), "GET"), True)
             self.send(h2.rst_stream(stream))
+            del self._asks[stream]
         self._saw("rapid resets")
         await self._several()
 
@@ -158,6 +165,7 @@ class Client(H2End):
         if not self.settings.get(h2.ENABLE_CONNECT_PROTOCOL):
             return
         stream, self._next = self._next, self._next + 2
+        self._asks[stream] = "a tunnel"
         fields = h2.request_fields("CONNECT", "/plain/tunnel", self._scheme, "localhost", [(":protocol", "websocket")])
         self.send_head(stream, fields)
         message = self._message(stream)
@@ -176,6 +184,7 @@ class Client(H2End):
     def _begin(self, ask, end):
         """Send the head; returns the stream."""
         stream, self._next = self._next, self._next + 2
+        self._asks[stream] = ask
         more = [(name.lower(), value) for name, value in ask.fields.items()]
         if ask.body and self._draw.random() < 0.5:
             more.append(("content-length", str(len(ask.body))))
@@ -190,6 +199,7 @@ class Client(H2End):
         try:
             stream = self._begin(ask, ask.method != "POST")
             await self._answered(ask, stream, self._message(stream))
+            self._asks.pop(stream, None)
         finally:
             self._open -= 1
             self.tell()
@@ -219,6 +229,7 @@ class Client(H2End):
         self._saw("streams that clients reset")
 
     def _reset(self, stream):
+        self._asks.pop(stream, None)
         self.send(h2.rst_stream(stream, self._draw.choice((h2.CANCEL, h2.NO_ERROR, h2.INTERNAL_ERROR))))
 
     async def _send_body(self, ask, stream):

@@ -77,12 +77,17 @@ async def expect_without_body(reader, writer, draw, name):
 
 
 async def flood(address):
-    """Change keys until the other side has enough; returns how many it took, None if there was no connection."""
-    return await asyncio.to_thread(_flood, address)
+    """Change keys until the other side has enough; returns how many it took, None if there was no connection, or no turn."""
+    if not _FLOODS.acquire(blocking=False):
+        return None
+    try:
+        return await asyncio.to_thread(_flood, address)
+    finally:
+        _FLOODS.release()
 
 
 def _flood(address):
-    with _FLOODS, contextlib.suppress(OSError, Failed), socket.create_connection(address) as sock:
+    with contextlib.suppress(OSError, Failed), socket.create_connection(address) as sock:
         for direction in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
             sock.setsockopt(socket.SOL_SOCKET, direction, struct.pack("ll", _LONGEST_S, 0))
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)

@@ -22,4 +22,5 @@ EXTRA_DIST += \
 	%D%/ill_clients.py \
 	%D%/message.py \
 	%D%/origins.py \
+	%D%/patience.py \
 	%D%/soak.py

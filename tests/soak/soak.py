@@ -11,6 +11,7 @@ import logging
 import os
 import pathlib
 import random
+import re
 import ssl
 import sys
 
@@ -39,6 +40,15 @@ class Ledger:
 
     def fault(self, text):
         self.faults.append(text)
+
+    def shown(self, rows):
+        """The first faults, each with the rows of the access log about the exchanges it names."""
+        lines = []
+        for fault in self.faults[:_FAULTS_SHOWN]:
+            names = set(re.findall(r"\be\d+\b", fault))
+            logged = [f"    logged: {row}" for row in rows if row.get("target", "").rpartition("/")[2] in names]
+            lines += [fault, *(logged or ["    and no exchange of this name is logged"] * bool(names))]
+        return "\n".join(lines)
 
 
 def fixed_settings(s, dns, certificate, draw):
@@ -108,7 +118,7 @@ def soak(s):
     ledger.seen["hedges"] += int(proxy.metric("evenkeel_hedges_total"))
     s.note(", ".join(f"{count} {what}" for what, count in ledger.seen.most_common()))
     with s.case("every answer is whole and its own, or visibly broken"):
-        check(not ledger.faults, "\n".join(ledger.faults[:_FAULTS_SHOWN]))
+        check(not ledger.faults, ledger.shown(access_rows(s.path("access.log"))))
         served = ledger.seen["200 passed on"] + ledger.seen["200 passed on over HTTP/2"]
         check(served > 4 * _SECONDS, f"hardly anything was served: {ledger.seen}")
     with s.case("no POST arrives twice"):
