@@ -109,10 +109,9 @@ class Operator:
         self._ways = {self._reload: 24, self._spoil: 3, self._bounce: 12, self._reopen: 6, self._look: 12,
                       self._take_out: 9, self._force: 6, self._rename: 12, self._upgrade: 1}
 
-    async def work(self, until):
-        """One change after the other until it is that late on the loop's clock."""
-        loop = asyncio.get_running_loop()
-        while loop.time() < until:
+    async def work(self, goes_on):
+        """One change after the other while goes_on()."""
+        while goes_on():
             way = self._draw.choices(list(self._ways), self._ways.values())[0]
             await way()
             self._ledger.seen[f"{way.__name__.strip('_')}s"] += 1
