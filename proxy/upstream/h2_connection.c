@@ -12,7 +12,8 @@
 
 /* What a stalled client can make a stream keep, as much as a read of HTTP/1 holds back. */
 #define WINDOW_BYTES WORKER_READ_BYTES
-#define ASK_AGAIN_MS 300000
+/* Five minutes, and as much as the way there of one PING may be faster than that of the last. */
+#define ASK_AGAIN_MS 310000
 #define ASK_SOON_MOST 3
 
 static void on_deferred(struct deferred *deferred);
@@ -279,12 +280,15 @@ static void arm(struct h2_connection *h2, uint64_t due_ms)
 }
 
 /* When it is asked, if nothing is heard until then. Servers of gRPC end a connection at the third PING since they last sent something of
-   a stream that comes less than ASK_AGAIN_MS behind the one before. The first is none of these, the next two are left to new streams. */
+   a stream that comes less than five minutes behind the one before. The first is none of these, the next two are left to new streams. Of
+   streams that follow each other the first counts: else a server that hangs under traffic would never be asked. */
 static uint64_t ask_due_ms(const struct h2_connection *h2)
 {
     uint64_t ping_ms = h2->connection->local->limits.ping_ms;
-    bool is_news = h2->opened_ms > h2->asked_ms && h2->asked_count < ASK_SOON_MOST;
-    if (h2->asked_count == 0 || is_news) {
+    if (h2->asked_count == 0) {
+        return h2->heard_ms + ping_ms;
+    }
+    if (h2->opened_ms > h2->asked_ms && h2->asked_count < ASK_SOON_MOST) {
         return (h2->opened_ms > h2->heard_ms ? h2->opened_ms : h2->heard_ms) + ping_ms;
     }
     return h2->asked_ms + (ping_ms > ASK_AGAIN_MS ? ping_ms : ASK_AGAIN_MS);
@@ -325,8 +329,14 @@ static void on_timer(struct wheel_timer *timer, uint64_t now_ms)
 static void watch_it(struct h2_connection *h2)
 {
     bool first = TAILQ_EMPTY(&h2->streams);
-    h2->opened_ms = worker_now_ms(h2->worker);
-    h2->pinged = h2->pinged && !first;
+    uint64_t now_ms = worker_now_ms(h2->worker);
+    if (first) {
+        h2->heard_ms = now_ms;
+        h2->pinged = false;
+    }
+    if (h2->opened_ms <= h2->asked_ms) {
+        h2->opened_ms = now_ms;
+    }
     if (!h2->pinged && (h2->asked_count > 0 || (first && !wheel_timer_armed(&h2->timer)))) {
         arm(h2, ask_due_ms(h2));
     }

@@ -28,8 +28,8 @@ struct h2_connection {
     struct h2_upstream_list streams;   /* open ones */
     struct deferred deferred;          /* sends what waits, and reads on */
     struct wheel_timer timer;          /* the next look at its liveness, while streams are open */
-    uint64_t heard_ms;                 /* when the endpoint last sent a byte */
-    uint64_t asked_ms, opened_ms;      /* the last PING, and the last stream */
+    uint64_t heard_ms;                 /* when the endpoint last sent a byte, or began to owe one */
+    uint64_t asked_ms, opened_ms;      /* the last PING, and the first stream behind it */
     uint64_t reads_count;              /* what one of them refuses is one event */
     uint64_t pulled_bytes, sent_bytes; /* of the session, and of these the socket's */
     uint32_t allowed_count;

@@ -547,6 +547,29 @@ def silent(s):
         check_equal(http2(proxy, "pings_failed"), 1, "pings failed")
 
 
+@scenario("a server that hangs under traffic is not asked, since each new stream puts that off")
+def hangs_under_traffic(s):
+    def serve(connection):
+        connection.automatic = False
+        connection.send(h2.settings({}))
+    mute = H2Origin(s, serve=serve)
+    mute.on("/", lambda stream, _: None)
+    proxy = proxy_for(s, mute, pool={"ping": "1s", "warm_min": 0}, retry={"attempts": 1})
+    clients, last = [], 0
+
+    def failed():
+        nonlocal last
+        if time.monotonic() - last > 0.2:  # new streams come more often than it is asked
+            last = time.monotonic()
+            clients.append(proxy.client())
+            clients[-1].send(b"GET /x HTTP/1.1\r\nHost: shop.example\r\n\r\n")
+        return http2(proxy, "pings_failed")
+
+    eventually(failed, "it is asked, and does not answer", 10)
+    for client in clients:
+        client.close()
+
+
 @scenario("frames behind the last answer of a connection that is retired end the program")
 def behind_the_last(s):
     def answer(stream, _):
