@@ -1,7 +1,7 @@
 /*
  * The file that keeps what makes a process warm: sections of bytes, each by its number, in a container that is whole or refused.
  *
- * Owns: struct warm_image: the bytes of one container. Thread: control. Errors: enum warm_result. Layout (big-endian): 8 bytes magic,
+ * Owns: struct warm_image: the bytes of one container. Thread: any; tasks write. Errors: enum warm_result. Layout (big-endian): 8 bytes magic,
  * 2 version, 2 flags, 4 zero, 8 time (ms since 1970), 8 length of the payload, 8 checksum over everything else; then the payload:
  * for each section 4 number, 4 length, its bytes. With a key the payload is sealed (tls/seal.h), the 32 bytes before the
  * checksum beside it. Sections and fields of a version never change; what reads them is free to skip a section.

@@ -522,6 +522,7 @@ static void control_on_housekeeping(evutil_socket_t fd, short what, void *arg)
     upstream_tls_housekeeping(control);
     reload_housekeeping(control);
     maintenance_watch_housekeeping(control);
+    warm_save_housekeeping(control);
     tls_watch_step(control);
     trouble_look(control);
 }

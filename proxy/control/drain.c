@@ -80,8 +80,9 @@ static void drain_on_alarm(int number)
     _exit(CONTROL_EXIT_CUT);
 }
 
-static void drain_set_alarm(uint64_t after_ms)
+static void drain_set_alarm(struct drain *drain, uint64_t after_ms)
 {
+    drain->forced_at_ms = control_now_ms() + after_ms;
     struct sigaction action = {.sa_handler = drain_on_alarm};
     const struct itimerval when = {
         .it_value = {(time_t)(after_ms / 1000), (suseconds_t)(after_ms % 1000) * 1000 + 1}};
@@ -254,7 +255,7 @@ void drain_begin(struct control *control, const char *why, bool handed_over)
     drain->handed_over = handed_over;
     drain->plan = drain_plan(&control->generations.settings->drain, handed_over);
     drain->since_ms = drain->told_ms = control_now_ms();
-    drain_set_alarm(drain->plan.exit_ms);
+    drain_set_alarm(drain, drain->plan.exit_ms);
     log_event(control->log, EVENT_DRAIN, LOG_LEVEL_INFO,
               "draining: %s; exchanges in flight may take %" PRIu64 " ms", why, drain->plan.cut_ms);
     notify_stopping(&control->notifier);
@@ -276,7 +277,7 @@ void drain_begin(struct control *control, const char *why, bool handed_over)
 void drain_cut(struct control *control, const char *why)
 {
     log_warn(control->log, "%s: ending at once", why);
-    drain_set_alarm(HURRY_MS);
+    drain_set_alarm(&control->drain, HURRY_MS);
     drain_end(control, drain_busy(control));
 }
 
@@ -290,4 +291,10 @@ uint64_t drain_left_ms(const struct control *control)
     return elapsed_ms < control->generations.settings->drain.grace_ms
                ? control->generations.settings->drain.grace_ms - elapsed_ms
                : 0;
+}
+
+uint64_t drain_forced_ms(const struct control *control)
+{
+    uint64_t at_ms = control->drain.forced_at_ms, now_ms = control_now_ms();
+    return at_ms == 0 ? UINT64_MAX : at_ms > now_ms ? at_ms - now_ms : 0;
 }

@@ -45,7 +45,8 @@ enum drain_stage drain_next(const struct drain_plan *plan, enum drain_stage stag
 struct drain {
     enum drain_stage stage; /* written only by drain_enter() */
     uint64_t since_ms;
-    uint64_t told_ms; /* when progress was last logged */
+    uint64_t told_ms;      /* when progress was last logged */
+    uint64_t forced_at_ms; /* when the process is ended by force; 0: not */
     struct drain_plan plan;
     struct event *timer;
     unsigned listening_count; /* workers that still listen */
@@ -64,5 +65,7 @@ void drain_begin(struct control *control, const char *why, bool handed_over);
 void drain_cut(struct control *control, const char *why);
 /* What is left of the grace; 0 while serving. */
 uint64_t drain_left_ms(const struct control *control);
+/* Until the process is ended by force; UINT64_MAX: it is not. */
+uint64_t drain_forced_ms(const struct control *control);
 
 #endif

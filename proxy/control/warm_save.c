@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "proxy/control/control_state.h"
+#include "proxy/control/drain.h"
 #include "proxy/control/warm.h"
 #include "steady/container_of.h"
 #include "steady/hash.h"
@@ -90,6 +91,12 @@ static void leave(struct writing *writing)
     writing_free(writing);
 }
 
+/* The state of a process that has handed over is the next one's to save. */
+static bool is_due_again(const struct control *control)
+{
+    return control->warm.saver->again && !control->drain.handed_over;
+}
+
 static void on_done(struct task *task)
 {
     struct writing *writing = container_of(task, struct writing, task);
@@ -107,7 +114,7 @@ static void on_done(struct task *task)
         failed(control, writing->path, writing->result, writing->why);
     }
     leave(writing);
-    if (saver->again && saver->writing == NULL) {
+    if (is_due_again(control) && saver->writing == NULL) {
         warm_save_now(control);
     }
 }
@@ -226,23 +233,30 @@ void warm_save_word(struct control *control)
 void warm_save_finish(struct control *control)
 {
     struct warm_saver *saver = control->warm.saver;
-    const struct timespec until = timed_wait_until(END_WAIT_MS);
-    if (saver != NULL && is_quiet(saver, &until) && saver->again) {
+    if (saver == NULL) {
+        return;
+    }
+    uint64_t forced_ms = drain_forced_ms(control);
+    const struct timespec until =
+        timed_wait_until(forced_ms / 4 < END_WAIT_MS ? forced_ms / 4 : END_WAIT_MS);
+    if (is_quiet(saver, &until) && is_due_again(control)) {
         save(control, &until);
     }
-    if (saver != NULL && !is_quiet(saver, &until)) {
+    if (!is_quiet(saver, &until)) {
         log_error(control->log, "warm state %s: its disk hangs: what was saved last stays",
                   saver->writing->path);
     }
+    saver->again = false; /* what comes home from now on finds no pool to go on with */
 }
 
 /* ---- now and then ---- */
 
-static void tell_hanging(struct control *control)
+void warm_save_housekeeping(struct control *control)
 {
     const struct timespec until = timed_wait_until(0);
-    struct writing *writing = control->warm.saver->writing;
-    if (writing != NULL && !writing->told && !is_quiet(control->warm.saver, &until) &&
+    struct warm_saver *saver = control->warm.saver;
+    struct writing *writing = saver != NULL ? saver->writing : NULL;
+    if (writing != NULL && !writing->told && !is_quiet(saver, &until) &&
         control_now_ms() - writing->since_ms >= SAVE_HANGS_MS) {
         writing->told = true;
         control->warm.figures.saves_failed++;
@@ -264,7 +278,6 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     struct control *control = arg;
     (void)fd;
     (void)what;
-    tell_hanging(control);
     if (is_warm(control)) {
         warm_save_now(control);
     }

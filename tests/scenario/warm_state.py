@@ -181,6 +181,37 @@ def hanging_disk(s):
             proxy.expect_clean_exit()
 
 
+@scenario("a disk that hung while the state was saved answers at the end of the process, which crashes", within=60)
+def late_disk(s):
+    origin = RawOrigin(s).on("/", status=200)
+    with HangingDisk(s, {}) as disk:
+        proxy = start_proxy(s, origin, warm_settings(f"{disk.path}/warm", interval="1h"))
+        ready(proxy)
+        disk.hang("lookup", "getattr")
+        for word in ("drain", "undrain"):  # the second waits for the end of the first
+            check_equal(proxy.admin(f"/upstreams/app/endpoints/{origin.address}/{word}", "POST")[0], 200, word)
+        with s.case("it is told of, however rarely the state is saved"):
+            proxy.wait_for_log(f"warm state {disk.path}/warm: its disk hangs")
+        with s.case("it answers when it is not waited for any more"):
+            proxy.signal(signal.SIGTERM)
+            proxy.wait_for_log("its disk hangs: what was saved last stays")
+            disk.end()
+            proxy.expect_clean_exit()
+
+
+@scenario("a disk that hangs while the state is saved makes a process with a short grace end by force", within=60)
+def short_grace(s):
+    origin = RawOrigin(s).on("/", status=200)
+    with HangingDisk(s, {}) as disk:
+        proxy = start_proxy(s, origin, {**warm_settings(f"{disk.path}/warm", interval="1h"), "drain": {"grace": "1500ms"}})
+        ready(proxy)
+        disk.hang("lookup", "getattr")
+        proxy.signal(signal.SIGTERM)
+        proxy.wait_for_log("files: a disk still hangs")  # the last that it says, unless it is ended by force before
+        disk.end()
+        proxy.expect_clean_exit()
+
+
 @scenario("what a process that is not ready knows replaces what a warm one knew")
 def not_ready(s):
     origin = RawOrigin(s)
