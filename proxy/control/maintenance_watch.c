@@ -80,32 +80,28 @@ static void on_looked(void *owner)
     }
 }
 
-/* What the last generation's look has found is newer than what its successor's load has. */
-static bool add_file(struct watched_files *files, const struct watched_files *before,
-                     const struct maintenance_settings *settings)
+static bool add_file(struct watched_files *files, const struct maintenance_settings *settings)
 {
     if (settings->file[0] == '\0') {
         return true;
     }
     struct watched_file *file = watched_files_add(files, settings->file);
     if (file != NULL) {
-        const struct watched_file *known = watched_files_find(before, settings->file);
-        file->there = known != NULL ? known->there : settings->file_was_there;
+        file->there = settings->file_was_there;
     }
     return file != NULL;
 }
 
-static struct watched_files *files_of(const struct settings *settings,
-                                      const struct watched_files *before)
+static struct watched_files *files_of(const struct settings *settings)
 {
     struct watched_files *files =
         watched_files_create(settings->upstream_count + settings->route_count);
     bool whole = files != NULL;
     for (size_t i = 0; whole && i < settings->upstream_count; i++) {
-        whole = add_file(files, before, &settings->upstreams[i].maintenance);
+        whole = add_file(files, &settings->upstreams[i].maintenance);
     }
     for (size_t i = 0; whole && i < settings->route_count; i++) {
-        whole = add_file(files, before, &settings->routes[i].maintenance);
+        whole = add_file(files, &settings->routes[i].maintenance);
     }
     if (!whole) {
         watched_files_free(&files);
@@ -116,8 +112,7 @@ static struct watched_files *files_of(const struct settings *settings,
 void maintenance_watch_follow(struct control *control)
 {
     struct control_maintenance *maintenance = &control->generations.maintenance;
-    struct watched_files *files =
-        files_of(control->generations.present->settings, maintenance->files);
+    struct watched_files *files = files_of(control->generations.present->settings);
     if (files == NULL) {
         log_error(control->log, "maintenance: no memory to look for its files");
     } else {
@@ -125,6 +120,7 @@ void maintenance_watch_follow(struct control *control)
     }
     watched_files_free(&maintenance->files);
     maintenance->files = files;
+    maintenance->looked_ms = 0; /* the load may be older than a second */
 }
 
 static void tell_hanging(struct control *control)

@@ -46,6 +46,7 @@ struct writing {
 struct warm_saver {
     struct event *timer;
     struct writing *writing; /* the last one until it is done; NULL: none */
+    size_t writing_count;    /* more than one only where a reload left a disk that hangs */
     bool again;              /* it is followed by another one */
     pthread_mutex_t lock;
     pthread_cond_t over;
@@ -75,10 +76,9 @@ static void run(struct task *task)
 
 /* ---- on control ---- */
 
-static void failed(struct control *control, const char *path, enum warm_result result, int why)
+static void tell_failed(struct control *control, const char *path, enum warm_result result, int why)
 {
     bool system = result == WARM_UNWRITABLE;
-    control->warm.figures.saves_failed++;
     log_error(control->log, "warm state %s: %s%s%s", path, warm_result_words(result),
               system ? ": " : "", system ? strerror(why) : "");
 }
@@ -88,6 +88,7 @@ static void leave(struct writing *writing)
     if (writing->saver->writing == writing) {
         writing->saver->writing = NULL;
     }
+    writing->saver->writing_count--;
     writing_free(writing);
 }
 
@@ -111,7 +112,8 @@ static void on_done(struct task *task)
         figures->saved_wall_ms = writing->terms.wall_ms;
         figures->saved_bytes = writing->length;
     } else {
-        failed(control, writing->path, writing->result, writing->why);
+        figures->saves_failed += !writing->told; /* else it was counted then */
+        tell_failed(control, writing->path, writing->result, writing->why);
     }
     leave(writing);
     if (is_due_again(control) && saver->writing == NULL) {
@@ -185,10 +187,12 @@ static void begin(struct control *control, const char *path)
     uint64_t lane = hash_bytes(0, path, strlen(path));
     saver->again = false;
     if (writing == NULL) {
-        failed(control, path, WARM_NO_MEMORY, 0);
+        control->warm.figures.saves_failed++;
+        tell_failed(control, path, WARM_NO_MEMORY, 0);
         return;
     }
     saver->writing = writing;
+    saver->writing_count++;
     if (task_submit_on(control->workers.files, &writing->task, lane, control->loop.mailbox) !=
         TASK_OK) {
         leave(writing);
@@ -202,7 +206,7 @@ static void save(struct control *control, const struct timespec *until)
     if (path[0] == '\0' || saver == NULL) {
         return;
     }
-    if (is_quiet(saver, until)) {
+    if (is_quiet(saver, until) || strcmp(saver->writing->path, path) != 0) {
         begin(control, path);
     } else {
         saver->again = true;
@@ -223,11 +227,14 @@ static bool is_warm(const struct control *control)
 
 void warm_save_word(struct control *control)
 {
-    const struct timespec until = timed_wait_until(WORD_WAIT_MS);
-    if (is_warm(control) && control->warm.saver != NULL) {
-        save(control, &until);
-        (void)is_quiet(control->warm.saver, &until);
+    struct warm_saver *saver = control->warm.saver;
+    if (!is_warm(control) || saver == NULL) {
+        return;
     }
+    bool hangs = saver->writing != NULL && saver->writing->told;
+    const struct timespec until = timed_wait_until(hangs ? 0 : WORD_WAIT_MS);
+    save(control, &until);
+    (void)is_quiet(saver, &until);
 }
 
 void warm_save_finish(struct control *control)
@@ -310,7 +317,7 @@ void warm_save_free(struct control *control)
     if (saver->timer != NULL) {
         event_free(saver->timer);
     }
-    if (saver->writing == NULL) { /* else the task hangs, and will look at it */
+    if (saver->writing_count == 0) { /* else a task hangs, and will look at it */
         pthread_cond_destroy(&saver->over);
         pthread_mutex_destroy(&saver->lock);
         free(saver);

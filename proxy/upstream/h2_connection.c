@@ -202,6 +202,9 @@ static void on_pong(void *owner)
 {
     struct h2_connection *h2 = owner;
     h2->pinged = false;
+    if (h2->asked_count == 0) { /* an answer that has crossed the question was sent before it */
+        h2->asked_count = 1;
+    }
 }
 
 static void on_wants_pull(void *owner)
@@ -346,9 +349,7 @@ void h2_connection_answered(struct h2_connection *h2)
 {
     if (h2->asked_count > 0) {
         h2->asked_count = 0;
-        if (!h2->pinged) {
-            arm(h2, ask_due_ms(h2));
-        }
+        arm(h2, ask_due_ms(h2));
     }
 }
 
