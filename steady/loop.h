@@ -69,6 +69,18 @@ static inline void loop_defer(struct loop *loop, struct deferred *deferred)
     }
 }
 
+/* The same, but what runs at the end of a pass defers it to the same pass, behind all that was deferred before. Not for work that defers
+   itself: the pass would not end. */
+static inline void loop_defer_within(struct loop *loop, struct deferred *deferred)
+{
+    if (!loop->pass_end.queued || deferred->queued) {
+        loop_defer(loop, deferred);
+        return;
+    }
+    deferred->queued = true;
+    TAILQ_INSERT_BEFORE(&loop->pass_end, deferred, link);
+}
+
 /* Not being deferred is fine. */
 static inline void loop_defer_cancel(struct loop *loop, struct deferred *deferred)
 {
@@ -83,7 +95,8 @@ static inline bool loop_has_deferred(const struct loop *loop)
     return !TAILQ_EMPTY(&loop->deferred);
 }
 
-/* Runs what was deferred before the call; what defers itself anew waits for the next one. Returns how many ran. */
+/* Runs what was deferred before the call, and what loop_defer_within() adds meanwhile; what defers itself anew waits for the next one.
+   Returns how many ran. */
 uint64_t loop_run_deferred(struct loop *loop);
 
 static inline void loop_free_later(struct loop *loop, struct deferred_free *deferred,

@@ -65,7 +65,9 @@ static void client_stream_enter(struct client_stream *stream, enum client_stream
     TAILQ_REMOVE(&stream->h2->streams, stream, link);
     stat_sub(&worker->stats.h2_streams_open, 1);
     loop_free_later(&worker->loop, &stream->freed, client_stream_free_now);
-    client_run_soon(client_of_stream(stream));
+    if (!stream->h2->pulls) { /* else whoever pulls settles what is left */
+        client_run_soon(client_of_stream(stream));
+    }
 }
 
 /* Nothing more is sent of it. */
@@ -125,21 +127,19 @@ static enum exchange_reason reason_of_fault(enum h2_fault fault)
 static void client_stream_refuse(struct client_stream *stream, enum exchange_reason reason,
                                  const char *detail, const struct http_head *seen)
 {
-    struct client *client = client_of_stream(stream);
-    if (!exchange_refuse(&client->origin, &client_stream_ops, stream, reason, detail, seen,
-                         &stream->exchange)) {
+    if (!exchange_refuse(&client_of_stream(stream)->origin, &client_stream_ops, stream, reason,
+                         detail, seen, &stream->exchange)) {
         client_stream_reset(stream, H2_REFUSED_STREAM);
     }
 }
 
 static void client_stream_start(struct client_stream *stream, const struct http_head *head)
 {
-    struct client *client = client_of_stream(stream);
     /* what follows the head of an upgrade belongs to the tunnel */
     const struct payload payload = {NULL, 0, stream->whole || stream->upgrading, NULL};
     stream->passed = stream->whole && !stream->upgrading;
-    if (!exchange_start(&client->origin, &client_stream_ops, stream, head, &payload,
-                        &stream->exchange)) {
+    if (!exchange_start(&client_of_stream(stream)->origin, &client_stream_ops, stream, head,
+                        &payload, &stream->exchange)) {
         client_stream_reset(stream, H2_REFUSED_STREAM);
     }
 }

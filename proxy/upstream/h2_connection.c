@@ -210,8 +210,13 @@ static void on_pong(void *owner)
 static void on_wants_pull(void *owner)
 {
     struct h2_connection *h2 = owner;
-    if (h2->connection != NULL) { /* else it has ended with its last stream, in this event */
+    if (h2->connection == NULL) {
+        return; /* it has ended with its last stream, in this event */
+    }
+    if (h2->depth > 0) {
         h2_connection_later(h2);
+    } else { /* requests of this pass: all clients that were ready have sent theirs by its end */
+        loop_defer_within(&h2->worker->loop, &h2->deferred);
     }
 }
 

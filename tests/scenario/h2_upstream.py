@@ -9,6 +9,7 @@ from hyperframe.frame import PingFrame
 from harness import (Pace, access_rows, check, check_equal, eventually, patient, run, scaled, scenario, start_proxy)
 from harness import h2_bytes as h2
 from harness.h2_origin import H2Origin
+from harness.h2_wire import H2Client
 from harness.origin import reads_body, takes
 from harness.pace import faults
 
@@ -580,6 +581,20 @@ def behind_the_last(s):
     for number in range(20):
         check_equal(proxy.get(f"/{number}").status, 204, f"answer {number}")
     check_equal(len(origin.connections), 20, "connections, each for one request")
+
+
+@scenario("a request over HTTP/2 on both sides takes turns of the worker in which nothing happens")
+def empty_passes(s):
+    origin = H2Origin(s).on("/", in_one_piece)
+    proxy = start_proxy(s, origin, {**settings(), "listeners": {"web": {"http2": {"cleartext": True}}}})
+    count = 400
+    with H2Client(proxy.address, automatic=False) as client:
+        client.request("GET", "/first")
+        before = proxy.metric("evenkeel_loop_passes_total")
+        for number in range(count):
+            check_equal(client.request("GET", f"/{number}").status, 200, f"answer {number}")
+        passes = proxy.metric("evenkeel_loop_passes_total") - before
+    check(passes < 2.5 * count, f"{passes} passes for {count} requests: one for each request, one for each answer, and a few for timers")
 
 
 if __name__ == "__main__":

@@ -63,7 +63,9 @@ struct job {
     struct loop *loop;
     struct job *cancels; /* takes this one out of the queue */
     struct job *defers;  /* puts this one into it */
-    int run_count;
+    struct job *defers_within;
+    const struct job *seen; /* whose runs it counts when it runs */
+    int run_count, seen_count;
 };
 
 static void run_job(struct deferred *deferred)
@@ -75,6 +77,12 @@ static void run_job(struct deferred *deferred)
     }
     if (job->defers != NULL) {
         loop_defer(job->loop, &job->defers->deferred);
+    }
+    if (job->defers_within != NULL) {
+        loop_defer_within(job->loop, &job->defers_within->deferred);
+    }
+    if (job->seen != NULL) {
+        job->seen_count = job->seen->run_count;
     }
 }
 
@@ -102,6 +110,54 @@ static void what_defers_itself_anew_waits_for_the_next_pass(void **state)
     assert_true(loop_has_deferred(&loop));
     assert_int_equal(loop_run_deferred(&loop), 1);
     assert_int_equal(jobs[1].run_count, 2);
+    loop_release(&loop);
+}
+
+static void what_is_deferred_within_a_pass_runs_in_it_behind_all_others(void **state)
+{
+    (void)state;
+    struct loop loop;
+    struct job jobs[JOBS];
+    make_jobs(&loop, jobs);
+    loop_defer_cancel(&loop, &jobs[2].deferred);
+    jobs[0].defers_within = &jobs[2];
+    jobs[1].seen = &jobs[2];
+    assert_int_equal(loop_run_deferred(&loop), JOBS);
+    assert_int_equal(jobs[1].seen_count, 0);
+    assert_int_equal(jobs[2].run_count, 1);
+    assert_false(loop_has_deferred(&loop));
+    loop_release(&loop);
+}
+
+static void what_waits_for_the_next_pass_already_is_not_deferred_within_this_one(void **state)
+{
+    (void)state;
+    struct loop loop;
+    struct job jobs[JOBS];
+    make_jobs(&loop, jobs);
+    jobs[0].defers = &jobs[0];
+    jobs[1].defers_within = &jobs[0];
+    assert_int_equal(loop_run_deferred(&loop), JOBS);
+    assert_int_equal(jobs[0].run_count, 1);
+    assert_true(loop_has_deferred(&loop));
+    jobs[0].defers = NULL;
+    assert_int_equal(loop_run_deferred(&loop), 1);
+    loop_release(&loop);
+}
+
+static void outside_of_a_pass_what_is_deferred_within_it_waits_its_turn(void **state)
+{
+    (void)state;
+    struct loop loop;
+    struct job jobs[JOBS];
+    make_jobs(&loop, jobs);
+    loop_defer_cancel(&loop, &jobs[0].deferred);
+    loop_defer_within(&loop, &jobs[0].deferred);
+    jobs[2].seen = &jobs[0];
+    assert_int_equal(loop_run_deferred(&loop), JOBS);
+    assert_int_equal(jobs[0].run_count, 1);
+    assert_int_equal(jobs[2].seen_count, 0);
+    assert_false(loop_has_deferred(&loop));
     loop_release(&loop);
 }
 
@@ -142,6 +198,9 @@ int main(void)
         cmocka_unit_test(what_is_freed_later_lives_until_the_pass_is_over),
         cmocka_unit_test(what_a_freeing_frees_later_is_freed_in_the_same_pass),
         cmocka_unit_test(what_defers_itself_anew_waits_for_the_next_pass),
+        cmocka_unit_test(what_is_deferred_within_a_pass_runs_in_it_behind_all_others),
+        cmocka_unit_test(what_waits_for_the_next_pass_already_is_not_deferred_within_this_one),
+        cmocka_unit_test(outside_of_a_pass_what_is_deferred_within_it_waits_its_turn),
         cmocka_unit_test(what_is_cancelled_by_an_earlier_one_does_not_run),
         cmocka_unit_test(the_pass_ends_though_its_last_was_cancelled),
     };

@@ -130,4 +130,13 @@ ROWS = (
     Row("what is gathered and does not fit waits for more", "proxy/upstream/h2_upstream.c",
         "    } else if (room > 0) {", "    } else if (false) {",
         "scenario/h2_flow.py: takes only a part", "a response stops although its client has room, until its time is over"),
+    Row("requests of a pass are written in the next one", "proxy/upstream/h2_connection.c",
+        "        loop_defer_within(&h2->worker->loop, &h2->deferred);", "        h2_connection_later(h2);",
+        "scenario/h2_upstream.py: turns of the worker", "each batch of requests costs a wait for events that waits for nothing"),
+    Row("requests of a pass are written before the last of them has come", "steady/loop.h",
+        "    TAILQ_INSERT_BEFORE(&loop->pass_end, deferred, link);", "    TAILQ_INSERT_HEAD(&loop->deferred, deferred, link);",
+        "unit/test_loop", "each client's requests are a write of their own to the endpoint"),
+    Row("a stream that has been sent runs its client once more", "proxy/client/h2_stream.c",
+        "    if (!stream->h2->pulls) {", "    if (true) {",
+        "scenario/h2_upstream.py: turns of the worker", "each batch of answers costs a wait for events that waits for nothing"),
 )
