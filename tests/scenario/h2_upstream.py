@@ -509,6 +509,15 @@ def broken(s):
     check_equal(wrong[:5], [], f"faults; {[row for row in access_rows(s.path('access')) if row['status'] != 200 or row['reason'] != 'complete'][:5]}")
 
 
+def mute_origin(s):
+    """It says nothing but its SETTINGS."""
+    def serve(connection):
+        connection.automatic = False
+        connection.send(h2.settings({}))
+
+    return H2Origin(s, "mute", serve=serve).on("/", lambda stream, _: None)
+
+
 @scenario("an origin that is silent holds its streams for ever")
 def silent(s):
     origin = H2Origin(s)
@@ -535,12 +544,7 @@ def silent(s):
         for client in clients:
             client.reset()
     with s.case("one that does not is dead within twice pool.ping"):
-        def serve(connection):
-            connection.automatic = False
-            connection.send(h2.settings({}))
-        mute = H2Origin(s, "mute", serve=serve)
-        mute.on("/", lambda stream, _: None)
-        proxy = proxy_for(s, mute, "evenkeel-mute", pool={"ping": "200ms", "warm_min": 0}, retry={"attempts": 1})
+        proxy = proxy_for(s, mute_origin(s), "evenkeel-mute", pool={"ping": "200ms", "warm_min": 0}, retry={"attempts": 1})
         at = time.monotonic()
         response = proxy.get("/x")
         check_equal(response.status, 502, "status")
@@ -550,12 +554,7 @@ def silent(s):
 
 @scenario("a server that hangs under traffic is not asked, since each new stream puts that off")
 def hangs_under_traffic(s):
-    def serve(connection):
-        connection.automatic = False
-        connection.send(h2.settings({}))
-    mute = H2Origin(s, serve=serve)
-    mute.on("/", lambda stream, _: None)
-    proxy = proxy_for(s, mute, pool={"ping": "1s", "warm_min": 0}, retry={"attempts": 1})
+    proxy = proxy_for(s, mute_origin(s), pool={"ping": "1s", "warm_min": 0}, retry={"attempts": 1})
     clients, last = [], 0
 
     def failed():
