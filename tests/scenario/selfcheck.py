@@ -1,6 +1,7 @@
 """The harness itself: what a run starts ends with it, and what waits sees what it waits for."""
 
 import os
+import re
 import shlex
 import signal
 import socket
@@ -41,9 +42,8 @@ def in_the_middle(s, name, ending):
     folder = os.path.dirname(os.path.abspath(__file__))
     path = s.write(f"{name}.py", IN_THE_MIDDLE.format(folder=folder, ending=ending))
     inner = Process(s, name, [sys.executable, path])
-    inner.wait_for_log("pid ", 20)
-    pid = next(int(line.split()[1]) for line in inner.log().splitlines() if line.startswith("pid "))
-    return inner, pid
+    said = eventually(lambda: re.search(r"^pid (\d+)\n", inner.log(), re.MULTILINE), "it says which process it is about to forget")
+    return inner, int(said[1])
 
 
 @scenario("a run that fails, or is killed, leaves a process behind")

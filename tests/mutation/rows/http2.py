@@ -81,7 +81,7 @@ ROWS = (
         "unit/test_h2_memo_any", "the same bytes would mean what the table said before"),
     Row("a block in pieces leaves what is known", "proxy/http2/h2_take.c",
         "if (*ret_found != H2_WATCH_NOTHING && h2_watch_in_block(watch)) {", "if (false) {",
-        "unit/test_h2_memo_any", "a field that it puts into the table would be taken for an older one"),
+        "unit/test_h2_memo", "a field that it puts into the table would be taken for an older one"),
     Row("a request that is known is taken for trailers", "proxy/http2/h2_memo.c",
         "    if (known->block.kind != block->kind) {", "    if (false) {",
         "unit/test_h2_memo", "trailers with pseudo-header fields would be passed on"),
