@@ -204,6 +204,8 @@ void client_enter(struct client *client, enum client_state state)
         client_leave_handshake(client);
     } else if (client->state == CLIENT_TUNNEL) {
         stat_sub(&stats->tunnels_open, 1);
+    } else if (client->state == CLIENT_LINGER) {
+        stat_sub(&stats->clients_lingering, 1);
     }
     client->state = (uint8_t)state;
     client->since_ms = worker_now_ms(client->origin.worker);
@@ -215,6 +217,7 @@ void client_enter(struct client *client, enum client_state state)
         stat_add(&stats->tunnels_open, 1);
         stat_add(&stats->tunnels, 1);
     } else if (state == CLIENT_LINGER) {
+        stat_add(&stats->clients_lingering, 1);
         client->discard_ms = 0;
     }
     /* an exchange has its own timer; the client's stays where it is, and checks again when it fires */
@@ -235,6 +238,7 @@ void client_close(struct client *client, bool reset)
     struct worker *worker = client->origin.worker;
     CHECK(client->state != CLIENT_CLOSED);
     client->protocol->close(client);
+    stat_sub(&worker->stats.clients_open, 1); /* before it is idle no more, for drain_busy() */
     client_enter(client, CLIENT_CLOSED);
     event_del(&client->event);
     client_end_tls(client);
@@ -243,7 +247,6 @@ void client_close(struct client *client, bool reset)
     loop_defer_cancel(&worker->loop, &client->deferred);
     duplex_release(&client->duplex, worker->bufs);
     TAILQ_REMOVE(&worker->open.all, client, link);
-    stat_sub(&worker->stats.clients_open, 1);
     stat_add(&worker->stats.clients_closed, 1);
     bound_give(client->refused ? &worker->env.bounds->refusals : &worker->env.bounds->clients, 1);
     worker_give_fds(worker, 1);

@@ -115,14 +115,16 @@ static uint64_t drain_clients(const struct control *control, uint64_t *ret_tunne
     return clients;
 }
 
-/* Whether a client is left that is neither between requests nor waiting for its first. */
+/* Whether a client is left that is neither between requests nor waiting for its first, and has not got all that it gets. Those are
+   counted first, and a client that closes leaves them last: it never seems to be busy. */
 static bool drain_busy(const struct control *control)
 {
-    uint64_t tunnels, clients = drain_clients(control, &tunnels), idle = 0;
+    uint64_t tunnels, served = 0;
     for (unsigned i = 0; i < control->workers.count; i++) {
-        idle += stat_read(&control->workers.stats[i]->clients_idle);
+        const struct worker_stats *stats = control->workers.stats[i];
+        served += stat_read(&stats->clients_idle) + stat_read(&stats->clients_lingering);
     }
-    return clients > idle;
+    return drain_clients(control, &tunnels) > served;
 }
 
 static void drain_log(struct control *control)
@@ -173,8 +175,10 @@ static void drain_enter(struct control *control, enum drain_stage stage)
         break;
     case DRAIN_RUSHING: drain_end_tunnels(control); break;
     case DRAIN_CUTTING:
-        log_event(control->log, EVENT_DRAIN, LOG_LEVEL_WARN,
-                  "drain: drain.grace is over: the remaining exchanges are cut off");
+        if (drain_busy(control)) {
+            log_event(control->log, EVENT_DRAIN, LOG_LEVEL_WARN,
+                      "drain: drain.grace is over: the remaining exchanges are cut off");
+        }
         drain_end(control, drain_busy(control));
         break;
     case DRAIN_SERVING:

@@ -134,6 +134,7 @@ struct worker_stats {
     uint64_t handshakes_failed[TLS_FAILURE_COUNT];     /* with clients */
     uint64_t tls_broken[TLS_FAILURE_COUNT];            /* with clients, after the handshake */
     uint64_t clients_open, clients_idle, tunnels_open; /* gauges */
+    uint64_t clients_lingering; /* gauge: all that they get is sent, and their end is awaited */
     uint64_t h2_charged[H2_ABUSE_COUNT]; /* what HTTP/2 clients did, when their connections end */
     uint64_t h2_calmed[H2_ABUSE_COUNT];  /* connections that it ended */
     uint64_t h2_clients_open, h2_streams_open; /* gauges; these clients are in clients_open, too */

@@ -83,6 +83,17 @@ def grace_is_over(s):
         pass
 
 
+@scenario("a client that has its answer, and whose end is awaited, is taken for an exchange that is cut off")
+def answered(s):
+    proxy = start_proxy(s, RawOrigin(s), {"drain": {"grace": "500ms"}})
+    with proxy.client() as client:
+        client.send("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\nmore")
+        check_equal(client.response().status, 200, "status")
+        proxy.signal(signal.SIGTERM)
+        proxy.expect_clean_exit()
+    check("cut off" not in proxy.log(), "the log says that something was")
+
+
 @scenario("a second signal does not end the process at once")
 def second_signal(s):
     for first, second in ((signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGINT)):

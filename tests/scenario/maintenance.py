@@ -131,9 +131,9 @@ def hanging_disk(s):
             check(closed(proxy, "/shop/x") and not closed(proxy, "/other"), "the wrong one is closed")
         with s.case("a file elsewhere is seen"):
             s.write("closed", "")
-            eventually(lambda: of_upstream(proxy, "spare") is not None, "the upstream is closed")
+            eventually(lambda: proxy.metric("evenkeel_upstream_maintenance", upstream="spare") == 1, "the upstream is closed")
             os.unlink(flag)
-            eventually(lambda: of_upstream(proxy, "spare") is None, "the upstream is open")
+            eventually(lambda: proxy.metric("evenkeel_upstream_maintenance", upstream="spare") == 0, "the upstream is open")
         with s.case("a reload that names the file is rejected"):
             check(not proxy.reload({"limits": {"clients": 100}}), "it was taken")
             proxy.wait_for_log(f"reload rejected, generation 1 stays in use: {disk.path}/closed: its disk hangs")

@@ -3,6 +3,9 @@
 from row import Row
 
 ROWS = (
+    Row("a client whose end is awaited is taken for one that is cut off", "proxy/control/drain.c",
+        " + stat_read(&stats->clients_lingering);", ";",
+        "scenario/drain.py: whose end is awaited", "a deploy seems to have cut requests off"),
     Row("the control thread looks for maintenance.file itself", "proxy/control/maintenance_watch.c",
         "    maintenance->looked_ms = now_ms;\n", "    maintenance->looked_ms = now_ms;\n    watched_files_mark(maintenance->files);\n",
         "scenario/maintenance.py: disk that hangs", "a disk that hangs makes /livez fail, and the process is killed"),
