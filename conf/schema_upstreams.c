@@ -65,7 +65,7 @@ const struct schema_row schema_upstream_rows[] =
              "highest number of requests that an HTTP/2 connection carries at a time; fewer if the endpoint allows fewer"},
         {"pool.ping", &type_duration, "10s", AT(pool.ping_ms), .min = 100 * MS, .max = HOUR,
          .help =
-             "an HTTP/2 connection that carries requests and has been silent for this time is asked whether it is alive (PING); without an answer within the same time it is closed as broken. Only so often that servers of gRPC with their defaults bear it"},
+             "an HTTP/2 connection that carries requests and has been silent for this time is asked whether it is alive (PING); without an answer within the same time it is closed as broken. It is not asked more often than servers of gRPC allow by default"},
 
         {"timeouts.resolve", &type_duration, "5s", AT(timeouts.resolve_ms), .min = MS, .max = HOUR,
          .help = "longest time of a lookup of a name"},

@@ -24,6 +24,8 @@
 #define WORD_WAIT_MS 100
 #define END_WAIT_MS 1000
 #define OWNER_BYTES 96
+/* Disks that hang, and that reloads have left. */
+#define WRITINGS_MOST 8
 
 /* One file that is being written. */
 struct writing {
@@ -206,7 +208,8 @@ static void save(struct control *control, const struct timespec *until)
     if (path[0] == '\0' || saver == NULL) {
         return;
     }
-    if (is_quiet(saver, until) || strcmp(saver->writing->path, path) != 0) {
+    if (is_quiet(saver, until) ||
+        (strcmp(saver->writing->path, path) != 0 && saver->writing_count < WRITINGS_MOST)) {
         begin(control, path);
     } else {
         saver->again = true;

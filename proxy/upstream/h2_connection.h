@@ -24,7 +24,7 @@ __attribute__((warn_unused_result)) bool h2_connection_open_stream(struct h2_con
                                                                    const struct http_head *head,
                                                                    const struct added_fields *added,
                                                                    bool last);
-/* Something of a stream has arrived. */
+/* Something of a stream has arrived; so the connection has not ended, which no stream outlives. */
 void h2_connection_answered(struct h2_connection *h2);
 /* The stream's owner is done with it. A stream that is over is fine. */
 void h2_connection_leave_stream(struct h2_connection *h2, struct h2_upstream *upstream);
