@@ -212,6 +212,18 @@ def short_grace(s):
         proxy.expect_clean_exit()
 
 
+@scenario("a reload that moves the state away from a disk that hangs does not help", within=60)
+def moved(s):
+    with HangingDisk(s, {}) as disk:
+        proxy = start_proxy(s, RawOrigin(s), warm_settings(f"{disk.path}/warm", interval="1s"))
+        ready(proxy)
+        proxy.wait_for_log(f"warm state {disk.path}/warm: it cannot be written")
+        disk.hang("lookup", "getattr")
+        proxy.wait_for_log(f"warm state {disk.path}/warm: its disk hangs")
+        check(proxy.reload(warm_settings(s.path("moved"), interval="1s")), "the reload was rejected")
+        eventually(lambda: os.path.exists(s.path("moved")), "it is saved at its new place")
+
+
 @scenario("what a process that is not ready knows replaces what a warm one knew")
 def not_ready(s):
     origin = RawOrigin(s)

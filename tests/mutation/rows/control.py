@@ -3,6 +3,9 @@
 from row import Row
 
 ROWS = (
+    Row("a disk that hangs holds up what is saved elsewhere", "proxy/control/warm_save.c",
+        "(strcmp(saver->writing->path, path) != 0 && saver->writing_count < WRITINGS_MOST)", "false",
+        "scenario/warm_state.py: does not help", "after a restart the state is as old as the disk's fault"),
     Row("a client whose end is awaited is taken for one that is cut off", "proxy/control/drain.c",
         " + stat_read(&stats->clients_lingering);", ";",
         "scenario/drain.py: whose end is awaited", "a deploy seems to have cut requests off"),
